@@ -1,0 +1,119 @@
+# Two programs, ceremony and ceremony-media. The targets that people use:
+#   make · make deps · make demo · make check · make bench · make fuzz · make install
+# SAN=1 builds with AddressSanitizer and UBSan into build-san/.
+
+PREFIX   ?= /usr/local
+DESTDIR  ?=
+CC       ?= gcc
+SAN      ?=
+B        := $(if $(SAN),build-san,build)
+VERSION  := 0.1.0
+
+PKGS_CEREMONY := glib-2.0 gio-unix-2.0 libssl libcrypto p11-kit-1 libp11 sqlite3 jansson libcyaml yaml-0.1 libzip libxml-2.0 ncursesw
+PKGS_MEDIA    := glib-2.0 gio-unix-2.0 libcrypto jansson gstreamer-1.0 gstreamer-app-1.0 gstreamer-video-1.0 libqrencode zbar vterm pangocairo libseccomp
+
+ARCH := $(shell uname -m)
+WARN := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wvla -Wformat=2 -Wundef -Wno-unused-parameter
+HARD := -fstack-protector-strong -fstack-clash-protection -fPIE $(if $(SAN),,-D_FORTIFY_SOURCE=2) $(if $(filter x86_64,$(ARCH)),-fcf-protection=full)
+LINKHARD := -pie -Wl,-z,relro,-z,now,-z,noexecstack $(if $(filter x86_64,$(ARCH)),-Wl$(comma)-z$(comma)ibt$(comma)-z$(comma)shstk) -Wl,--as-needed
+comma := ,
+SANFLAGS := $(if $(SAN),-fsanitize=address$(comma)undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer)
+CPPFLAGS_ALL := -D_GNU_SOURCE -I. -DCEREMONY_VERSION='"$(VERSION)"' -DCEREMONY_LIBEXECDIR='"$(PREFIX)/libexec/ceremony"' -DCEREMONY_DATADIR='"$(PREFIX)/share/ceremony"'
+CFLAGS_ALL   := -std=gnu17 -O2 -g $(WARN) $(HARD) $(SANFLAGS) -MMD -MP $(CFLAGS)
+
+# The rooms. libceremony.a is all of ceremony/ but its main; tests and fuzzers link it too.
+LIB_SRC    := $(filter-out ceremony/main.c,$(wildcard ceremony/*.c ceremony/*/*.c ceremony/*/*/*.c))
+UI_SRC     := $(wildcard ui/*.c)
+MEDIA_SRC  := $(wildcard media/*.c)
+BASE_SRC   := $(wildcard ceremony/base/*.c)
+UNIT_SRC   := $(wildcard tests/unit/test-*.c)
+UNIT_MEDIA := $(wildcard tests/unit/media-*.c)
+UNIT_UI    := $(wildcard tests/unit/ui-*.c)
+TEST_LIBS  := $(patsubst tests/lib/%.c,$(B)/tests/lib/%.so,$(wildcard tests/lib/*.c))
+ATTACK_SRC := $(wildcard tests/attacks/*.c)
+
+obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
+UNIT_BIN   := $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(UNIT_SRC) $(UNIT_MEDIA) $(UNIT_UI))
+ATTACK_BIN := $(patsubst tests/attacks/%.c,$(B)/tests/attacks/%,$(ATTACK_SRC))
+
+# pkg-config is asked when something is built, not before make deps has run.
+CF_CEREMONY = $(eval CF_CEREMONY := $$(shell pkg-config --cflags $(PKGS_CEREMONY)))$(CF_CEREMONY)
+LD_CEREMONY = $(eval LD_CEREMONY := $$(shell pkg-config --libs $(PKGS_CEREMONY)) -ldl)$(LD_CEREMONY)
+CF_MEDIA    = $(eval CF_MEDIA := $$(shell pkg-config --cflags $(PKGS_MEDIA)))$(CF_MEDIA)
+LD_MEDIA    = $(eval LD_MEDIA := $$(shell pkg-config --libs $(PKGS_MEDIA)) -lm)$(LD_MEDIA)
+
+.PHONY: all deps demo check unit bench fuzz install clean tests
+all: $(B)/ceremony $(B)/ceremony-media
+tests: all $(UNIT_BIN) $(ATTACK_BIN) $(TEST_LIBS)
+
+$(B)/obj/media/%.o: media/%.c
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS_ALL) $(CF_MEDIA) $(CFLAGS_ALL) -c $< -o $@
+$(B)/obj/tests/unit/media-%.o: tests/unit/media-%.c
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS_ALL) $(CF_MEDIA) $(CFLAGS_ALL) -c $< -o $@
+$(B)/obj/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS_ALL) $(CF_CEREMONY) $(CFLAGS_ALL) -c $< -o $@
+
+$(B)/libceremony.a: $(call obj,$(LIB_SRC))
+	@rm -f $@
+	ar rcs $@ $^
+$(B)/libui.a: $(call obj,$(UI_SRC))
+	@rm -f $@
+	ar rcs $@ $^
+$(B)/libmedia.a: $(call obj,$(filter-out media/main.c,$(MEDIA_SRC))) $(call obj,$(BASE_SRC))
+	@rm -f $@
+	ar rcs $@ $^
+
+$(B)/ceremony: $(call obj,ceremony/main.c) $(B)/libui.a $(B)/libceremony.a
+	$(CC) $(CFLAGS_ALL) $(LINKHARD) $^ $(B)/libceremony.a -o $@ $(LD_CEREMONY)
+$(B)/ceremony-media: $(call obj,media/main.c) $(B)/libmedia.a
+	$(CC) $(CFLAGS_ALL) $(LINKHARD) $^ -o $@ $(LD_MEDIA)
+
+$(B)/tests/unit/media-%: $(B)/obj/tests/unit/media-%.o $(B)/libmedia.a
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS_ALL) $(LINKHARD) $^ -o $@ $(LD_MEDIA)
+$(B)/tests/unit/ui-%: $(B)/obj/tests/unit/ui-%.o $(B)/libui.a $(B)/libceremony.a
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS_ALL) $(LINKHARD) $^ $(B)/libceremony.a -o $@ $(LD_CEREMONY)
+$(B)/tests/unit/test-%: $(B)/obj/tests/unit/test-%.o $(B)/libceremony.a
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS_ALL) $(LINKHARD) $^ -o $@ $(LD_CEREMONY)
+$(B)/tests/attacks/%: $(B)/obj/tests/attacks/%.o $(B)/libceremony.a
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS_ALL) $(LINKHARD) $^ -o $@ $(LD_CEREMONY)
+# Preload libraries and wrapper PKCS#11 modules for tests.
+$(B)/tests/lib/%.so: tests/lib/%.c
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS_ALL) $(CF_CEREMONY) -std=gnu17 -O2 -g $(WARN) -fPIC -shared $< -o $@ -ldl
+
+deps:
+	@.ci/deps
+
+# One command on a fresh machine: install what is missing, build, hold a whole ceremony, verify it.
+demo: deps
+	@$(MAKE) --no-print-directory all
+	@BUILD=$(B) tests/e2e/demo.sh
+
+check: deps
+	@$(MAKE) --no-print-directory check-built
+.PHONY: check-built
+check-built:
+	@$(MAKE) --no-print-directory -j2 tests
+	@$(MAKE) --no-print-directory -j2 SAN=1 tests
+	@tests/run-all
+
+unit: $(UNIT_BIN)
+	@BUILD=$(B) prove --exec tests/run-one -j2 $(UNIT_BIN)
+
+clean:
+	rm -rf build build-san build-fuzz
+
+install: all
+	install -D -m 755 $(B)/ceremony $(DESTDIR)$(PREFIX)/bin/ceremony
+	install -D -m 755 $(B)/ceremony-media $(DESTDIR)$(PREFIX)/libexec/ceremony/ceremony-media
+	@for f in scripts/*.yaml; do install -D -m 644 $$f $(DESTDIR)$(PREFIX)/share/ceremony/$$f; done
+	@for f in docs/man/*.[0-9]; do [ -e $$f ] || continue; install -D -m 644 $$f $(DESTDIR)$(PREFIX)/share/man/man$${f##*.}/$${f##*/}; done
+
+-include $(shell find $(B)/obj -name '*.d' 2>/dev/null)

@@ -1,0 +1,86 @@
+/* A PKCS#11 token, from finding it to reading a key back. Selection is by RFC 7512 URI or by label and serial, never by slot number.
+ * Calls block as long as the device does: run/ calls them in a worker thread. JSON results are what the events hold (docs/formats.md). */
+#pragma once
+#include <gio/gio.h>
+#include <openssl/evp.h>
+#include <openssl/x509.h>
+#include "ceremony/base/cjson.h"
+#include "ceremony/base/secret.h"
+
+#define TOKEN_ERROR (token_error_quark ())
+GQuark token_error_quark (void);
+typedef enum {
+    TOKEN_ERROR_FAILED,             /* the message holds the CKR */
+    TOKEN_ERROR_MODULE,             /* the module can't be loaded or initialised */
+    TOKEN_ERROR_ABSENT,             /* no token matches, or it was pulled */
+    TOKEN_ERROR_AMBIGUOUS,          /* more than one matches: the message lists their URIs */
+    TOKEN_ERROR_PIN_WRONG,          /* one try is gone */
+    TOKEN_ERROR_PIN_LOCKED,         /* no try is left */
+    TOKEN_ERROR_PIN_FINAL_TRY,      /* the message says so; nothing was tried */
+    TOKEN_ERROR_EXISTS,             /* an object of that label or id is there already */
+    TOKEN_ERROR_TWIN,               /* more or fewer than one object where exactly one must be, or another public key */
+    TOKEN_ERROR_UNSUPPORTED,        /* the token can't generate that algorithm */
+} TokenError;
+
+typedef struct TokenModules TokenModules;   /* loaded modules; finalises them when freed */
+/* Loads every module registered with p11-kit, and @module_path (absolute; may be NULL; alone where @only is TRUE). A module that fails to load is
+ * named in @warnings (may be NULL; strings) and passed over; none at all is TOKEN_ERROR_MODULE. */
+TokenModules *token_modules_load (const char *module_path, gboolean only, GPtrArray *warnings, GError **error);
+void token_modules_free (TokenModules *self);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (TokenModules, token_modules_free)
+/* Every token present: {"module":{path,sha256,manufacturer,description,version,cryptoki,libraries?},"slot":{…},"token":{label,manufacturer,model,serial,
+ * hardware,firmware,flags:[…],pin_state},"uri","mechanisms":[{"name","min","max","flags":[…]}],"algorithms":["rsa-3072",…]}. New reference, array. */
+json_t *token_modules_list (TokenModules *self, GError **error);
+
+typedef struct Token Token;                 /* one token, selected; holds a read-write session */
+/* @uri: RFC 7512 with any of token, serial, manufacturer, model, slot-description; module-path and pin-value are refused (a PIN in a URI ends up in logs). */
+Token *token_open (TokenModules *modules, const char *uri, GError **error);
+void   token_close (Token *self);           /* logs out; ready for an unplug challenge */
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (Token, token_close)
+const char *token_uri (const Token *self);  /* with label, serial, manufacturer, model */
+json_t *token_info (Token *self, GError **error);   /* as one entry of token_modules_list, new reference */
+/* "ok", "count-low", "final-try", "locked", "not-initialised", and whether it has a PIN pad (then @pin of login is NULL). */
+const char *token_pin_state (Token *self);
+gboolean token_has_pinpad (Token *self);
+/* Logs in as user. The PIN is given to C_Login alone (never to libp11, which keeps a copy). On the final try refuses with PIN_FINAL_TRY unless @even_final. */
+gboolean token_login (Token *self, const Secret *pin, gboolean even_final, GError **error);
+gboolean token_logged_in (Token *self);
+
+/* What the token holds: {"private_keys":n,"public_keys":n,"certificates":n,"secret_keys":n,"data":n,"objects":[{"class","label","id":"hex","key_type","subject"?,"spki_sha256"?}]}. */
+json_t *token_inventory (Token *self, GError **error);
+/* How many objects (private, public, secret, certificates) bear @label or @id (either NULL): {"label":n,"id":n}. */
+gboolean token_count (Token *self, const char *label, GBytes *id, guint *with_label, guint *with_id, GError **error);
+
+typedef struct {
+    const char *algorithm;                  /* "rsa-3072", "rsa-4096", "ec-p256", "ec-p384" */
+    const char *label;
+    GBytes     *id;                         /* CKA_ID, 16 bytes */
+} TokenKeySpec;
+typedef struct TokenKey TokenKey;           /* the pair by the handles that C_GenerateKeyPair gave, or found again by token_find_key */
+/* Generates. Refuses an existing label or id (TOKEN_ERROR_EXISTS). @tried gets an array of {"template":"full|no-verify|…","result":"CKR_…"} */
+TokenKey *token_generate (Token *self, const TokenKeySpec *spec, json_t **tried, GError **error);
+/* The key of @label and @id whose public key has @spki_sha256 (32 bytes): exactly one private and one public object, else TOKEN_ERROR_TWIN. For resume, and after unplugging. */
+TokenKey *token_find_key (Token *self, const TokenKeySpec *spec, const guint8 *spki_sha256, GError **error);
+void token_key_free (TokenKey *self);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (TokenKey, token_key_free)
+/* "CKM_RSA_PKCS_KEY_PAIR_GEN", "CKM_EC_KEY_PAIR_GEN" (or X9.31): the mechanism used; NULL where found again. */
+const char *token_key_mechanism (const TokenKey *self);
+EVP_PKEY   *token_key_public (const TokenKey *self);        /* plain software public key, borrowed */
+GBytes     *token_key_spki (const TokenKey *self, GError **error); /* DER */
+/* Attributes of both objects read through the handles: {"private":{"cka_local":{"value":true},"cka_unique_id":{"error":"unavailable"},…},"public":{…}}.
+ * Each has "value" or "error" ("unavailable" for CKR_ATTRIBUTE_TYPE_INVALID and CK_UNAVAILABLE_INFORMATION, "sensitive", else the CKR's name). */
+json_t *token_key_attributes (TokenKey *self, GError **error);
+/* Exactly one private and one public object bear the label, exactly one each the id, the public objects' key is ours and matches the private key's public
+ * parts where readable: else TOKEN_ERROR_TWIN with what was found. @found gets {"private_with_label":n,"private_with_id":n,"public_with_label":n,"public_with_id":n}. */
+gboolean token_key_unique (TokenKey *self, json_t **found, GError **error);
+/* Signs @data through the key's handle: RSA PKCS#1 v1.5 with SHA-256, or ECDSA with SHA-256 (P-384: SHA-384), in X.509's encoding (ECDSA as DER).
+ * @context_pin: for always-authenticate keys, else NULL. @mechanism and @hash get static names. Verified with the public key before it is returned. */
+GBytes *token_key_sign (TokenKey *self, const void *data, gsize len, const Secret *context_pin, const char **mechanism, const char **hash, GError **error);
+gboolean token_key_always_authenticate (TokenKey *self);
+/* The CSR (PKCS#10) of @subject, signed through libp11's EVP_PKEY after token_key_unique; verified with the plain public key. */
+X509_REQ *token_key_request (TokenKey *self, X509_NAME *subject, GError **error);
+
+/* Waits until the token is gone, or back (again found by URI). @cancel stops it (BASE_ERROR_ABORTED); @observed gets what slot and module said, with milliseconds:
+ * [{"ms","what":"slot-event|session-failed|device-removed|token-present","detail"}]. The token is closed when gone; after its return it needs login. */
+gboolean token_wait_removed (Token *self, guint timeout_ms, GCancellable *cancel, json_t **observed, GError **error);
+gboolean token_wait_returned (Token *self, guint timeout_ms, GCancellable *cancel, json_t **observed, GError **error);

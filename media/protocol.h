@@ -1,0 +1,38 @@
+/* The words between ceremony and ceremony-media. `ceremony-media record` has a SOCK_SEQPACKET socket as descriptor 3. A message is one packet of
+ * at most MEDIA_PACKET_MAX bytes; its first byte tells its kind:
+ *
+ *   'J'  canonical JSON (an object) follows
+ *   'T'  raw bytes that the operator's terminal was given follow (output only; input never comes here)
+ *
+ * ceremony → media
+ *   {"cmd":"start","dir":"/abs/ceremony/folder","part":n,"width":1280,"height":720,"fps":15,"cols":80,"rows":24,
+ *    "camera":"test"|"file:/abs"|"device:/dev/video0"|"none","audio":"none"|"test"|"default"|name,"ceremony":id,"origin":…}
+ *        writes video/%04d.mkv and terminal/%04d.cast under dir; both must not exist
+ *   {"cmd":"qr","text":…,"size":n}        show this checkpoint from the next frame on, which is a forced key unit and starts a chunk
+ *   {"cmd":"status","step":title,"events":n,"mark_camera":bool,"rehearsal":bool}   words for the status line; mark_camera frames the camera pane
+ *   {"cmd":"resize","cols":n,"rows":n}
+ *   {"cmd":"stop"}                         end of streams, last chunks, track_closed for both, then "stopped" and exit 0
+ *
+ * media → ceremony
+ *   {"event":"started","part":n,"video":path,"terminal":path,"width","height","fps","camera":{"kind","name"},"audio":{…},"encoder":…}  paths relative to dir
+ *   {"event":"chunk","track":"video"|"terminal","part":n,"offset","length","sha256","frames":{"asked","composed","encoded","dropped"},
+ *    "first_ms","last_ms"}                 the bytes are on disk (written, and fdatasync'ed) when it is sent; frames and ms: video only;
+ *                                          frames counts since the chunk before; ms is media time
+ *   {"event":"qr_shown","size":n,"part":n,"media_ms":n}    the first frame with that QR was encoded
+ *   {"event":"frames_dropped","count","media_ms"}          at most one a second
+ *   {"event":"source_lost","source":"camera"|"audio","reason"}, {"event":"source_returned","source"}
+ *   {"event":"track_closed","track","part","path","length","sha256","chunks"}
+ *   {"event":"fault","reason"}             recording can't go on (disk full, encoder): what was written is closed as far as possible, then "stopped"
+ *   {"event":"stopped"}
+ *
+ * When its end of the socket closes, media ends the streams and exits, for ceremony is dead. While it records it holds an exclusive flock on
+ * dir/recorder.lock: resume waits for that. */
+#pragma once
+#define MEDIA_FD 3
+#define MEDIA_PACKET_MAX (60 * 1024)
+#define MEDIA_JSON 'J'
+#define MEDIA_TERMINAL 'T'
+
+/* `ceremony-media scan --format json [--region X,Y,W,H] [--key-units] [--every N]` reads a video from descriptor 4 in the sandbox and writes one JSON line a
+ * find to standard output: {"ms":n,"text":…,"x","y","w","h"}, then {"end":true,"frames":n,"duration_ms":n,"width":n,"height":n}. Without the end line it failed.
+ * `ceremony-media thumbnail --at-ms N[,N…] --width W` reads descriptor 4 and writes, for each, a line {"ms":n,"png_length":n} and then the PNG's bytes. */
