@@ -1,0 +1,16 @@
+/* Trust: a folder with what is believed, by role. Nothing is trusted by default.
+ *   ROLE/NAME.pem   PUBLIC KEY or CERTIFICATE: pinned by its SubjectPublicKeyInfo
+ *   ROLE/NAME.yaml  issuer: FILE.crt (PEM beside it), and eku: OID or policy: OID that a signer must carry (one of them is needed);  note: text
+ * Roles: order appliance witness reviewer tsa vendor. */
+#pragma once
+#include "ceremony/bundle/cades.h"
+
+typedef struct Trust Trust;
+Trust   *trust_load (const char *dir, GError **error);      /* a folder without one role is fine: nobody has it */
+Trust   *trust_new_empty (void);
+void     trust_free (Trust *self);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (Trust, trust_free)
+/* Whether @cert may act as @role at @when (UTC ms; the certificate's validity is judged then). @why gets one sentence either way: "pinned as witness/NAME.pem",
+ * "issued by … with EKU …", or why not: another role's key, issuer known but no EKU, expired, unknown. g_free. */
+gboolean trust_judge (const Trust *self, const char *role, X509 *cert, STACK_OF(X509) *chain, gint64 when, char **why);
+gboolean trust_has_key (const Trust *self, const char *role, EVP_PKEY *key, char **why); /* pinned plain keys: the appliance's Ed25519 */

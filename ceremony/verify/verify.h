@@ -1,0 +1,45 @@
+/* The verdict on a bundle: every check of one table, each with its result and reason. Bundles are hostile input; video is decoded only in ceremony-media's sandbox. */
+#pragma once
+#include "ceremony/bundle/asice.h"
+#include "ceremony/bundle/order.h"
+#include "ceremony/bundle/trust.h"
+#include "ceremony/journal/journal.h"
+
+typedef enum { CHECK_PASS, CHECK_WARN, CHECK_FAIL, CHECK_SKIPPED } CheckResult;
+typedef enum { VERDICT_ACCEPT, VERDICT_REFUSE, VERDICT_UNREADABLE, VERDICT_REVIEW } VerdictKind;   /* exit statuses 0 … 3 */
+
+typedef struct {
+    const char *id, *family, *meaning, *clause;     /* from the table */
+    CheckResult result;
+    char       *reason;
+    GArray     *events;                             /* guint64 seq, may be empty */
+    gint64      video_ms;                           /* -1: none */
+} CheckOutcome;
+
+typedef struct {
+    char       *bundle;                             /* path as given */
+    VerdictKind kind;
+    gboolean    rehearsal, genuine;                 /* genuine: nothing fails but that it is a rehearsal */
+    GPtrArray  *outcomes;                           /* CheckOutcome, in the table's order */
+    json_t     *key, *device;                       /* as design: {"algorithm","spki_sha256"}, {"vendor","model","serial","firmware"}; may be NULL */
+    json_t     *summary;                            /* ceremony, subscriber, started, closed, sittings, opinion … for text and report */
+} Verdict;
+
+typedef enum { VERIFY_EVIDENCE_ONLY = 1, VERIFY_NO_VIDEO = 2, VERIFY_STOP_AT_FAIL = 4 } VerifyFlags;
+/* EVIDENCE_ONLY: for seal, which verifies before the witness has signed. NO_VIDEO: pictures aren't decoded (their check is skipped, so never an accept). */
+typedef struct {
+    const Trust  *trust;                            /* NULL: nobody is trusted */
+    const Policy *policy;                           /* the reviewer's, beside the bundle's own; may be NULL */
+    const char   *vendors_path, *modules_path;      /* YAML; NULL: none */
+    VerifyFlags   flags;
+} VerifyOptions;
+
+/* Never fails: a file that can't be read as a bundle gives VERDICT_UNREADABLE with one failed check that says why. */
+Verdict *verify_bundle (const char *path, const VerifyOptions *options);
+Verdict *verify_asice (Asice *asice, const char *name, const VerifyOptions *options);
+void     verdict_free (Verdict *self);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (Verdict, verdict_free)
+json_t  *verdict_json (const Verdict *self);        /* stable names: design section 7; new reference */
+
+typedef struct { const char *id, *family, *meaning, *clause; } CheckInfo;
+const CheckInfo *verify_checks (gsize *n);          /* for docs and `ceremony verify --checks` */
