@@ -1,0 +1,5 @@
+/* The jobs of ceremony-media: each takes its own arguments (argv[0] is the job's name) and gives the exit status: 0 done, 1 failed, 2 usage.
+ * main.c has the table; GStreamer is initialised by the job that needs it. */
+#pragma once
+
+int job_cameras (int argc, char **argv);   /* lists the cameras of this machine: a line {"device":"/dev/video0","name":…} each */

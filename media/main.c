@@ -1,0 +1,43 @@
+/* ceremony-media: everything that touches codecs, cameras and fonts, apart from the program that holds the PIN. It is started by
+ * `ceremony`, a process a job; people only need `cameras`. */
+#include "media/jobs.h"
+#include <glib.h>
+#include <locale.h>
+#include <stdio.h>
+#include <string.h>
+
+static const struct {
+    const char *name;
+    int (*run) (int argc, char **argv);
+    const char *what;
+} jobs[] = {
+    { "cameras", job_cameras, "list the cameras of this machine, a JSON line each" },
+};
+
+static int
+usage (FILE *out, int status)
+{
+    fputs ("usage: ceremony-media JOB …\n\nThe part of `ceremony` that records and reads video; `ceremony` starts it. Jobs:\n", out);
+    for (gsize i = 0; i < G_N_ELEMENTS (jobs); i++)
+        fprintf (out, "  %-10s %s\n", jobs[i].name, jobs[i].what);
+    return status;
+}
+
+int
+main (int argc, char **argv)
+{
+    setlocale (LC_CTYPE, "");
+    if (argc < 2)
+        return usage (stderr, 2);
+    if (strcmp (argv[1], "--help") == 0)
+        return usage (stdout, 0);
+    if (strcmp (argv[1], "--version") == 0) {
+        puts ("ceremony-media " CEREMONY_VERSION);
+        return 0;
+    }
+    for (gsize i = 0; i < G_N_ELEMENTS (jobs); i++)
+        if (strcmp (argv[1], jobs[i].name) == 0)
+            return jobs[i].run (argc - 1, argv + 1);
+    fprintf (stderr, "ceremony-media: %s: there is no such job; `ceremony-media --help` lists them\n", argv[1]);
+    return 2;
+}
