@@ -1,0 +1,69 @@
+/* One ceremony: a script carried out, from its first step to the evidence that the appliance signs, and on after an interruption. Everything runs in
+ * the caller's thread and its default GMainContext; only calls to the token are made in a worker. What is shown and asked goes through RunView. */
+#pragma once
+#include <glib.h>
+#include "ceremony/base/cjson.h"
+#include "ceremony/run/view.h"
+
+/* What `run` was called with; written to setup.json in the ceremony's folder, so that `resume` needs nothing but the id. Paths may be relative:
+ * run_new makes them absolute. NULL (or FALSE) is "not given" unless it says otherwise. */
+typedef struct {
+    char *order_path;           /* this, or script_path */
+    char *script_path, *policy_path; /* without an order; policy_path NULL: the installed default policy */
+    char *trust_dir;            /* who may sign orders (role order); needed with an order unless unchecked_order */
+    gboolean unchecked_order;   /* the order's signer isn't judged here; the verdict will */
+    char *home;                 /* NULL: $CEREMONY_HOME and so on (docs/formats.md) */
+    char *origin_domain;        /* CA domain where there is no order: part of the journal's origin */
+    char *algorithm, *label, *subject; /* where neither order nor script says it; label NULL: made from the ceremony's id */
+    char *place, *region;       /* where the order says nothing */
+    char *token_uri;            /* RFC 7512; NULL: the order's, or the operator chooses */
+    char *module_path;          /* a PKCS#11 module beside those registered with p11-kit */
+    gboolean module_only;       /* just that module */
+    char *camera;               /* "test", "file:/abs", "device:/dev/video0", "none"; NULL: the first camera that there is, else "none" */
+    char *audio;                /* "none", "test", "default" or a device's name; NULL: "none" */
+    gboolean rehearsal;         /* must equal the order's */
+    gboolean fast;              /* no hold longer than is needed: last QR 1 s, a new QR each second */
+    guint width, height, fps;   /* of the picture; 0: 1280, 720, 15 */
+    char *secret_path;          /* rehearsal: file with the witness's challenge secret (64 hex digits): goes into the sealed bundle */
+    char *witness_key;          /* rehearsal: PEM or PKCS#12 of the witness; sealed in `run` without asking for the file */
+    char *witness_token;        /* RFC 7512 URI of the witness's token, where policy's local_seal says token */
+} RunSetup;
+RunSetup *run_setup_new (void);             /* all NULL, FALSE, 0 */
+void      run_setup_free (RunSetup *self);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (RunSetup, run_setup_free)
+json_t   *run_setup_to_json (const RunSetup *self);
+RunSetup *run_setup_from_json (const json_t *json, GError **error);
+
+typedef struct Run Run;
+
+typedef enum {
+    RUN_COMPLETED,              /* evidence closed, outcome completed */
+    RUN_ABORTED,                /* evidence closed, outcome aborted */
+    RUN_INTERRUPTED,            /* stopped as it was (signal, terminal gone, or a fault that leaves the journal open): `ceremony resume` goes on */
+} RunOutcome;
+
+/* Checks everything before anything is touched: order and its signer, script, policy, appliance keys, ceremony-media, PKCS#11 modules, disk space,
+ * terminal at least 80x24. Then makes the ceremony's folder. @view is borrowed and may be asked nothing yet. BASE_ERROR_… says what and what to do. */
+Run *run_new (const RunSetup *setup, RunView *view, GError **error);
+/* Takes up an interrupted ceremony: @id, or NULL where exactly one is open (BASE_ERROR_USAGE lists them where there are more; BASE_ERROR_MISSING: none).
+ * @home NULL: default. BASE_ERROR_BUSY: another process holds it, or its recorder still ends. */
+Run *run_resume (const char *home, const char *id, RunView *view, GError **error);
+void run_free (Run *self);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (Run, run_free)
+
+/* The whole ceremony. RUN_INTERRUPTED sets @error where something other than a signal stopped it; RUN_ABORTED sets none. SIGTERM, SIGHUP and SIGINT
+ * are handled while it runs. */
+RunOutcome run_main (Run *self, GError **error);
+/* Stops run_main at the next chance with RUN_INTERRUPTED, as a signal does. */
+void run_interrupt (Run *self);
+
+const char *run_id (const Run *self);
+const char *run_folder (const Run *self);       /* absolute */
+const char *run_bundle (const Run *self);       /* absolute path of <id>.asice, NULL before it is written */
+gboolean    run_sealed (const Run *self);       /* a witness has signed it */
+
+char *run_home (const char *home);              /* @home made absolute, or the default; g_free */
+char *run_appliance_dir (const char *home);     /* where the appliance's keys lie under it; g_free */
+/* The ceremonies under @home, oldest first: [{"id","folder","started","state":"open|closed|sealed|running","outcome" or null,"rehearsal","events",
+ * "sitting","step" last begun,"bundle" or null}]. One that can't be read has "state":"damaged" and "reason". New reference. */
+json_t *run_list (const char *home, GError **error);
