@@ -8,6 +8,7 @@ CC       ?= gcc
 SAN      ?=
 B        := $(if $(SAN),build-san,build)
 VERSION  := 0.1.0
+comma    := ,
 
 PKGS_CEREMONY := glib-2.0 gio-unix-2.0 libssl libcrypto p11-kit-1 libp11 sqlite3 jansson libcyaml yaml-0.1 libzip libxml-2.0 ncursesw
 PKGS_MEDIA    := glib-2.0 gio-unix-2.0 libcrypto jansson gstreamer-1.0 gstreamer-app-1.0 gstreamer-video-1.0 libqrencode zbar vterm pangocairo libseccomp
@@ -16,7 +17,6 @@ ARCH := $(shell uname -m)
 WARN := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wvla -Wformat=2 -Wundef -Wno-unused-parameter
 HARD := -fstack-protector-strong -fstack-clash-protection -fPIE $(if $(SAN),,-D_FORTIFY_SOURCE=2) $(if $(filter x86_64,$(ARCH)),-fcf-protection=full)
 LINKHARD := -pie -Wl,-z,relro,-z,now,-z,noexecstack $(if $(filter x86_64,$(ARCH)),-Wl$(comma)-z$(comma)ibt$(comma)-z$(comma)shstk) -Wl,--as-needed
-comma := ,
 SANFLAGS := $(if $(SAN),-fsanitize=address$(comma)undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer)
 CPPFLAGS_ALL := -D_GNU_SOURCE -I. -DCEREMONY_VERSION='"$(VERSION)"' -DCEREMONY_LIBEXECDIR='"$(PREFIX)/libexec/ceremony"' -DCEREMONY_DATADIR='"$(PREFIX)/share/ceremony"'
 CFLAGS_ALL   := -std=gnu17 -O2 -g $(WARN) $(HARD) $(SANFLAGS) -MMD -MP $(CFLAGS)
@@ -67,7 +67,7 @@ $(B)/libmedia.a: $(call obj,$(filter-out media/main.c,$(MEDIA_SRC))) $(call obj,
 	ar rcs $@ $^
 
 $(B)/ceremony: $(call obj,ceremony/main.c) $(B)/libui.a $(B)/libceremony.a
-	$(CC) $(CFLAGS_ALL) $(LINKHARD) $^ $(B)/libceremony.a -o $@ $(LD_CEREMONY)
+	$(CC) $(CFLAGS_ALL) $(LINKHARD) $< -Wl,--start-group $(B)/libui.a $(B)/libceremony.a -Wl,--end-group -o $@ $(LD_CEREMONY)
 $(B)/ceremony-media: $(call obj,media/main.c) $(B)/libmedia.a
 	$(CC) $(CFLAGS_ALL) $(LINKHARD) $^ -o $@ $(LD_MEDIA)
 

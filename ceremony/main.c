@@ -1,0 +1,44 @@
+/* The program `ceremony`: hardens itself, then hands over to the subcommand that the first argument names. */
+#include "ceremony/base/secret.h"
+#include "ceremony/commands/commands.h"
+#include <glib.h>
+#include <locale.h>
+#include <stdio.h>
+#include <string.h>
+
+static const struct {
+    const char *name;
+    const char *meaning;
+    int (*run) (int argc, char **argv);
+} commands[] = {
+    { "version", "show the version of this program", command_version },
+};
+
+static int
+help (FILE *out, int status)
+{
+    fputs ("usage: ceremony COMMAND …\n\nRecords a witnessed key ceremony and verifies what was recorded. Commands:\n\n", out);
+    for (gsize i = 0; i < G_N_ELEMENTS (commands); i++)
+        fprintf (out, "  %-12s %s\n", commands[i].name, commands[i].meaning);
+    fputs ("\n`ceremony COMMAND --help` tells more about one.\n", out);
+    return status;
+}
+
+int
+main (int argc, char **argv)
+{
+    secret_harden_process ();
+    setlocale (LC_ALL, "");
+    g_set_prgname ("ceremony");
+    if (argc < 2)
+        return help (stderr, 2);
+    if (strcmp (argv[1], "--help") == 0 || strcmp (argv[1], "help") == 0)
+        return help (stdout, 0);
+    if (strcmp (argv[1], "--version") == 0)
+        return command_version (argc - 1, argv + 1);
+    for (gsize i = 0; i < G_N_ELEMENTS (commands); i++)
+        if (strcmp (argv[1], commands[i].name) == 0)
+            return commands[i].run (argc - 1, argv + 1);
+    fprintf (stderr, "ceremony: %s: there is no such command; `ceremony --help` lists them\n", argv[1]);
+    return 2;
+}
