@@ -11,6 +11,7 @@ static const struct {
     const char *meaning;
     int (*run) (int argc, char **argv);
 } commands[] = {
+    { "script", "check a ceremony script, or print it on paper", command_script },
     { "version", "show the version of this program", command_version },
 };
 

@@ -12,7 +12,7 @@ typedef struct {
 } Reader;
 
 void
-yaml_free (YamlNode *self)
+yaml_tree_free (YamlNode *self)
 {
     if (self == NULL)
         return;
@@ -60,9 +60,9 @@ new_node (YamlKind kind, const yaml_mark_t *mark)
     node->line = mark->line + 1;
     node->column = mark->column + 1;
     if (kind != YAML_SCALAR)
-        node->items = g_ptr_array_new_with_free_func ((GDestroyNotify) yaml_free);
+        node->items = g_ptr_array_new_with_free_func ((GDestroyNotify) yaml_tree_free);
     if (kind == YAML_MAP)
-        node->keys = g_ptr_array_new_with_free_func ((GDestroyNotify) yaml_free);
+        node->keys = g_ptr_array_new_with_free_func ((GDestroyNotify) yaml_tree_free);
     return node;
 }
 
@@ -94,7 +94,7 @@ read_key (Reader *r, const yaml_event_t *event, YamlNode *node, GError **error)
         return FALSE;
     if (yaml_get (node, key->text) != NULL) {
         g_autofree char *why = g_strdup_printf ("the key \"%s\" is there twice", key->text);
-        yaml_free (key);
+        yaml_tree_free (key);
         return refuse (r, &event->start_mark, BASE_ERROR_FORMAT, error, why);
     }
     g_ptr_array_add (node->keys, key);
@@ -171,7 +171,7 @@ expect (Reader *r, yaml_event_type_t type, const char *why, GError **error)
 }
 
 YamlNode *
-yaml_parse (const char *name, const void *data, gsize len, GError **error)
+yaml_tree_parse (const char *name, const void *data, gsize len, GError **error)
 {
     if (len > YAML_MAX_LEN) {
         g_set_error (error, BASE_ERROR, BASE_ERROR_LIMIT, "%s: %" G_GSIZE_FORMAT " bytes: at most %d are read", name, len, YAML_MAX_LEN);
@@ -191,7 +191,7 @@ yaml_parse (const char *name, const void *data, gsize len, GError **error)
     }
     if (root != NULL && (!expect (&r, YAML_DOCUMENT_END_EVENT, "text after the end", error) ||
                          !expect (&r, YAML_STREAM_END_EVENT, "a second document isn't allowed", error)))
-        g_clear_pointer (&root, yaml_free);
+        g_clear_pointer (&root, yaml_tree_free);
     yaml_parser_delete (&r.parser);
     return g_steal_pointer (&root);
 }

@@ -18,9 +18,9 @@ struct YamlNode {
     GPtrArray *keys;                /* map: YamlNode scalars, in step with items */
 };
 /* Errors (BASE_ERROR_FORMAT, BASE_ERROR_LIMIT) read "NAME:LINE:COLUMN: what: why". */
-YamlNode *yaml_parse (const char *name, const void *data, gsize len, GError **error);
-void      yaml_free (YamlNode *self);
-G_DEFINE_AUTOPTR_CLEANUP_FUNC (YamlNode, yaml_free)
+YamlNode *yaml_tree_parse (const char *name, const void *data, gsize len, GError **error);
+void      yaml_tree_free (YamlNode *self);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (YamlNode, yaml_tree_free)
 YamlNode *yaml_get (const YamlNode *map, const char *key);   /* borrowed; NULL where it isn't there or @map isn't a map */
 
 /* Reading a map by a table: every key must be in it. */

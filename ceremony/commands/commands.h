@@ -2,3 +2,4 @@
 #pragma once
 
 int command_version (int argc, char **argv);
+int command_script (int argc, char **argv);

@@ -111,7 +111,7 @@ check_policy (const char *name, const YamlNode *root, PolicyFile *file, GPtrArra
 Policy *
 policy_parse (const char *name, const void *data, gsize len, GError **error)
 {
-    g_autoptr (YamlNode) root = yaml_parse (name, data, len, error);
+    g_autoptr (YamlNode) root = yaml_tree_parse (name, data, len, error);
     if (root == NULL)
         return NULL;
     g_autoptr (GPtrArray) problems = g_ptr_array_new_with_free_func (g_free);

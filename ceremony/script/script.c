@@ -73,6 +73,25 @@ script_free (Script *self)
     g_free (self);
 }
 
+/* Lines of a paragraph joined by spaces, paragraphs parted by an empty line: who draws it wraps it. */
+static char *
+reflow (char *text)
+{
+    GString *out = g_string_new (NULL);
+    g_auto (GStrv) lines = g_strsplit (text ? text : "", "\n", -1);
+    for (char **line = lines; *line != NULL; line++) {
+        g_strstrip (*line);
+        if (out->len == 0 || g_str_has_suffix (out->str, "\n\n"))
+            g_string_append (out, *line);
+        else if (**line == '\0')
+            g_string_append (out, "\n\n");
+        else
+            g_string_append_printf (out, " %s", *line);
+    }
+    g_free (text);
+    return g_strchomp (g_string_free (out, FALSE));
+}
+
 static gboolean
 is_word (const char *s)
 {
@@ -141,10 +160,8 @@ read_step (const char *name, const YamlNode *node, Script *script, GPtrArray *pr
     file->step.line = node->line;
     file->step.with = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
     yaml_read_map (name, node, step_fields, file, problems);
-    if (file->step.read == NULL)
-        file->step.read = g_strdup ("");
-    if (file->step.action == NULL)
-        file->step.action = g_strdup ("");
+    file->step.read = reflow (file->step.read);
+    file->step.action = reflow (file->step.action);
     if (file->step.confirm == NULL)
         file->step.confirm = g_new0 (char *, 1);
     if (file->step.id != NULL && !is_word (file->step.id))
@@ -190,7 +207,7 @@ check_whole (const char *name, const YamlNode *root, const ScriptFile *file, GPt
 Script *
 script_parse (const char *name, const void *data, gsize len, GError **error)
 {
-    g_autoptr (YamlNode) root = yaml_parse (name, data, len, error);
+    g_autoptr (YamlNode) root = yaml_tree_parse (name, data, len, error);
     if (root == NULL)
         return NULL;
     g_autoptr (GPtrArray) problems = g_ptr_array_new_with_free_func (g_free);
