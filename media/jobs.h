@@ -3,3 +3,4 @@
 #pragma once
 
 int job_cameras (int argc, char **argv);   /* lists the cameras of this machine: a line {"device":"/dev/video0","name":…} each */
+int job_record (int argc, char **argv);    /* records, as media/protocol.h says; descriptor 3 is the socket */

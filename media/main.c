@@ -11,6 +11,7 @@ static const struct {
     int (*run) (int argc, char **argv);
     const char *what;
 } jobs[] = {
+    { "record", job_record, "record a ceremony (started by `ceremony`, with a socket)" },
     { "cameras", job_cameras, "list the cameras of this machine, a JSON line each" },
 };
 
