@@ -375,7 +375,6 @@ start (Record *self, const Wanted *w, GError **error)
         self->sound = sound_new (w->audio, ENCODE_SOUND_RATE, on_sound, self);
     self->zero_us = g_get_monotonic_time ();
     self->cast = cast_new (g_steal_pointer (&terminal), self->cols, self->rows, clock_wall_ms (), w->ceremony, on_cast_failed, self);
-    self->force_key = TRUE;
     self->state = RECORDING;
     start_clock (self);
     return TRUE;
