@@ -1,0 +1,153 @@
+/* The people and the script: who was there, what they agreed to, and that the script was carried out step by step, confirmed by the roles it names. */
+#include <string.h>
+#include "ceremony/verify/checks.h"
+
+static const json_t *
+person_entry (Context *c, const char *person)
+{
+    const json_t *list = json_object_get (c->people, "people"), *entry;
+    gsize i;
+
+    json_array_foreach (list, i, entry)
+        if (g_str_equal (member (entry, "person"), person))
+            return entry;
+    return NULL;
+}
+
+/* The newest identification of a person counts: an entry may have been corrected. */
+static const Event *
+identified (Context *c, const char *person)
+{
+    const GPtrArray *list = events_of (c, "person.identified");
+
+    for (guint i = list->len; i-- > 0;)
+        if (g_str_equal (member (((const Event *) list->pdata[i])->data, "person"), person))
+            return list->pdata[i];
+    return NULL;
+}
+
+static void
+check_entry (Context *c, const json_t *entry)
+{
+    const char *person = member (entry, "person");
+    const Event *event = identified (c, person);
+    g_autofree char *text = cjson_encode (entry, NULL), *hash = text ? sha256_hex (text, strlen (text)) : NULL;
+
+    if (!event)
+        flaw (c, CHECK_FAIL, NULL, "people.json names %s, whom the journal doesn't know", person);
+    else if (g_strcmp0 (hash, member (event->data, "entry_sha256")) != 0)
+        flaw (c, CHECK_FAIL, event, "the entry of %s in people.json was changed after the ceremony", person);
+    else if (!g_str_equal (member (entry, "role"), member (event->data, "role")))
+        flaw (c, CHECK_FAIL, event, "%s was identified in another role than people.json says", person);
+}
+
+static void
+check_roles (Context *c)
+{
+    const GPtrArray *confirmed = events_of (c, "step.confirmed");
+
+    for (gsize i = 0; c->script->roles[i]; i++) {
+        const json_t *entry, *list = json_object_get (c->people, "people");
+        gsize j;
+        gboolean found = FALSE;
+        json_array_foreach (list, j, entry)
+            found = found || g_str_equal (member (entry, "role"), c->script->roles[i]);
+        if (!found)
+            flaw (c, CHECK_FAIL, NULL, "nobody was identified as %s", c->script->roles[i]);
+    }
+    for (guint i = 0; i < confirmed->len; i++) {
+        const Event *event = confirmed->pdata[i];
+        const char *person = member (event->data, "person");
+        const json_t *entry = *person ? person_entry (c, person) : NULL;
+        if (*person && (!entry || !g_str_equal (member (entry, "role"), member (event->data, "role"))))
+            flaw (c, CHECK_FAIL, event, "event %" G_GUINT64_FORMAT ": confirmed as %s by %s, who wasn't identified in that role", event->seq,
+                  member (event->data, "role"), person);
+    }
+}
+
+CheckResult
+check_people_entries (Context *c)
+{
+    const json_t *list = json_object_get (c->people, "people"), *entry;
+    const GPtrArray *events = events_of (c, "person.identified");
+    gsize i;
+
+    json_array_foreach (list, i, entry) {
+        check_entry (c, entry);
+        for (gsize j = 0; j < i; j++)
+            if (g_str_equal (member (json_array_get (list, j), "person"), member (entry, "person")))
+                flaw (c, CHECK_FAIL, NULL, "people.json names %s twice", member (entry, "person"));
+    }
+    for (guint j = 0; j < events->len; j++)
+        if (!person_entry (c, member (((const Event *) events->pdata[j])->data, "person")))
+            flaw (c, CHECK_FAIL, events->pdata[j], "%s was identified and isn't in people.json", member (((const Event *) events->pdata[j])->data, "person"));
+    check_roles (c);
+    return done (c, "%" G_GSIZE_FORMAT " people, each as identified in the ceremony", json_array_size (list));
+}
+
+/* What was agreed to is the text of the script's step. */
+static void
+check_text (Context *c, const Event *event)
+{
+    const ScriptStep *step = script_step (c->script, event->step);
+    g_autofree char *hash = step ? sha256_hex (step->read, strlen (step->read)) : NULL;
+
+    if (g_strcmp0 (hash, member (event->data, "text_sha256")) != 0)
+        flaw (c, CHECK_FAIL, event, "event %" G_GUINT64_FORMAT ": another text was agreed to than the script's", event->seq);
+}
+
+CheckResult
+check_consent_given (Context *c)
+{
+    const GPtrArray *given = events_of (c, "consent.given");
+
+    for (gsize i = 0; c->script->roles[i]; i++) {
+        gboolean found = FALSE;
+        for (guint j = 0; j < given->len; j++)
+            found = found || g_str_equal (member (((const Event *) given->pdata[j])->data, "role"), c->script->roles[i]);
+        if (!found)
+            flaw (c, CHECK_FAIL, event_first (c, "consent.given"), "the %s didn't agree to being recorded", c->script->roles[i]);
+    }
+    for (guint j = 0; j < given->len; j++)
+        check_text (c, given->pdata[j]);
+    return done (c, "everybody agreed to being recorded");
+}
+
+CheckResult
+check_contract_agreed (Context *c)
+{
+    const Event *agreed = event_last (c, "representation.agreed");
+    const json_t *entry = agreed ? person_entry (c, member (agreed->data, "person")) : NULL;
+
+    if (!agreed) {
+        flaw (c, CHECK_FAIL, NULL, "the subscriber didn't represent by contract how the key is protected");
+        return done (c, "%s", "");
+    }
+    check_text (c, agreed);
+    if (!entry || !g_str_equal (member (entry, "role"), "operator"))
+        flaw (c, CHECK_FAIL, agreed, "the representation was agreed to by somebody who wasn't identified as the operator");
+    cite (c, agreed);
+    return done (c, "read and agreed to by the operator for the subscriber");
+}
+
+CheckResult
+check_attachments (Context *c)
+{
+    const GPtrArray *attached = events_of (c, "file.attached"), *entries = asice_entries (c->asice);
+    guint files = 0;
+
+    for (guint i = 0; i < attached->len; i++) {
+        const Event *event = attached->pdata[i];
+        g_autofree char *name = g_strconcat ("attachments/", member (event->data, "name"), NULL), *hash = entry_sha256 (c, name, NULL);
+        const AsiceEntry *entry = asice_find (c->asice, name);
+        if (!entry || g_strcmp0 (hash, member (event->data, "sha256")) != 0 || (gint64) entry->length != member_int (event->data, "length"))
+            flaw (c, CHECK_FAIL, event, "%s isn't the file that was attached", name);
+    }
+    for (guint i = 0; i < entries->len; i++)
+        files += g_str_has_prefix (((const AsiceEntry *) entries->pdata[i])->name, "attachments/");
+    if (files != attached->len)
+        flaw (c, CHECK_FAIL, NULL, "%u attachments in the bundle, %u in the journal", files, attached->len);
+    if (attached->len == 0 && files == 0)
+        return skip (c, "nothing was attached");
+    return done (c, "%u files, as attached in the ceremony", files);
+}

@@ -1,0 +1,320 @@
+/* The tracks: that the files are those which the journal tells of, byte for byte, chunk by chunk, and that a camera was there. */
+#include <math.h>
+#include <string.h>
+#include "ceremony/verify/checks.h"
+
+static const struct { const char *name, *chunks, *folder; } tracks[] = {
+    { "video", "video.chunk", "video/" }, { "terminal", "terminal.chunk", "terminal/" },
+};
+
+static const Event *
+started_part (Context *c, gint64 part)
+{
+    const GPtrArray *list = events_of (c, "recording.started");
+
+    for (guint i = 0; i < list->len; i++)
+        if (member_int (((const Event *) list->pdata[i])->data, "part") == part)
+            return list->pdata[i];
+    return NULL;
+}
+
+static void
+check_part_file (Context *c, const Event *closed)
+{
+    const char *path = member (closed->data, "path");
+    const AsiceEntry *entry = asice_find (c->asice, path);
+    g_autofree char *hash = entry_sha256 (c, path, NULL);
+    const Event *started = started_part (c, member_int (closed->data, "part"));
+
+    if (!entry)
+        flaw (c, CHECK_FAIL, closed, "%s was recorded and isn't in the bundle", path);
+    else if ((gint64) entry->length != member_int (closed->data, "length") || g_strcmp0 (hash, member (closed->data, "sha256")) != 0)
+        flaw (c, CHECK_FAIL, closed, "%s isn't the recording that the journal tells of", path);
+    if (!started || !g_str_equal (member (started->data, member (closed->data, "track")), path))
+        flaw (c, CHECK_FAIL, closed, "%s was closed without having been started", path);
+}
+
+static gboolean
+is_closed (Context *c, const char *path)
+{
+    const GPtrArray *closed = events_of (c, "track.closed");
+
+    for (guint i = 0; i < closed->len; i++)
+        if (g_str_equal (member (((const Event *) closed->pdata[i])->data, "path"), path))
+            return TRUE;
+    return FALSE;
+}
+
+CheckResult
+check_tracks_files (Context *c)
+{
+    const GPtrArray *closed = events_of (c, "track.closed"), *entries = asice_entries (c->asice);
+    const json_t *parts = c->closed ? json_object_get (c->closed->data, "parts") : NULL, *path;
+    gsize j;
+
+    for (guint i = 0; i < closed->len; i++)
+        check_part_file (c, closed->pdata[i]);
+    for (guint i = 0; i < entries->len; i++) {
+        const char *name = ((const AsiceEntry *) entries->pdata[i])->name;
+        if ((g_str_has_prefix (name, "video/") || g_str_has_prefix (name, "terminal/")) && !is_closed (c, name))
+            flaw (c, CHECK_FAIL, NULL, "%s is in the bundle and the journal doesn't know it", name);
+    }
+    json_array_foreach (parts, j, path)
+        if (!json_is_string (path) || !is_closed (c, json_string_value (path)))
+            flaw (c, CHECK_FAIL, c->closed, "ceremony.closed names a part that no track.closed tells of");
+    if (json_array_size (parts) != closed->len)
+        flaw (c, CHECK_FAIL, c->closed, "ceremony.closed names %" G_GSIZE_FORMAT " parts, %u were closed", json_array_size (parts), closed->len);
+    if (closed->len == 0)
+        flaw (c, CHECK_FAIL, NULL, "nothing was recorded");
+    return done (c, "%u files of recordings, each as the journal tells", closed->len);
+}
+
+typedef struct {
+    const Event      *closed;           /* its track.closed */
+    const AsiceEntry *entry;
+    gint64            at;               /* where the next chunk must begin */
+    guint             n;
+    gboolean          recovered;
+} Part;
+
+static void
+check_chunk (Context *c, Part *part, const Event *chunk)
+{
+    gint64 offset = member_int (chunk->data, "offset"), length = member_int (chunk->data, "length");
+    const char *path = member (part->closed->data, "path");
+    const Event *started = started_part (c, member_int (chunk->data, "part"));
+    gboolean recovered = member_true (chunk->data, "recovered");
+    g_autofree char *hex = NULL;
+    guint8 digest[SHA256_LEN];
+
+    if (offset != part->at) {
+        flaw (c, CHECK_FAIL, chunk, "%s: the chunk of event %" G_GUINT64_FORMAT " begins at byte %" G_GINT64_FORMAT ", not at %" G_GINT64_FORMAT
+              ": there is a gap or an overlap", path, chunk->seq, offset, part->at);
+        part->at = offset + length;
+        return;
+    }
+    part->at = offset + length;
+    part->n++;
+    if (!part->entry || offset + length > (gint64) part->entry->length
+        || !asice_sha256_range (c->asice, part->entry, offset, length, digest, NULL)) {
+        flaw (c, CHECK_FAIL, chunk, "%s ends before the chunk of event %" G_GUINT64_FORMAT, path, chunk->seq);
+        return;
+    }
+    hex = hex_encode (digest, sizeof digest);
+    if (!g_str_equal (hex, member (chunk->data, "sha256")))
+        flaw (c, CHECK_FAIL, chunk, "%s: bytes %" G_GINT64_FORMAT " to %" G_GINT64_FORMAT " aren't those recorded", path, offset, part->at);
+    if (started && started->sitting != chunk->sitting && !recovered)
+        flaw (c, CHECK_FAIL, chunk, "%s: the chunk of event %" G_GUINT64_FORMAT " came after an interruption and isn't marked as recovered", path, chunk->seq);
+    part->recovered = part->recovered || recovered;
+}
+
+static void
+check_track (Context *c, const char *type, Part *part)
+{
+    const GPtrArray *chunks = events_of (c, type);
+    gint64 number = member_int (part->closed->data, "part");
+
+    part->entry = asice_find (c->asice, member (part->closed->data, "path"));
+    for (guint i = 0; i < chunks->len; i++) {
+        const Event *chunk = chunks->pdata[i];
+        if (member_int (chunk->data, "part") != number)
+            continue;
+        if (part->recovered)
+            flaw (c, CHECK_FAIL, chunk, "%s: something follows its recovered end", member (part->closed->data, "path"));
+        if (chunk->seq > part->closed->seq)
+            flaw (c, CHECK_FAIL, chunk, "%s: a chunk was journaled after it was closed", member (part->closed->data, "path"));
+        check_chunk (c, part, chunk);
+    }
+    if (part->entry && part->at != (gint64) part->entry->length)
+        flaw (c, CHECK_FAIL, part->closed, "%s: chunks cover %" G_GINT64_FORMAT " of its %" G_GUINT64_FORMAT " bytes", member (part->closed->data, "path"),
+              part->at, part->entry->length);
+    if (member_int (part->closed->data, "chunks") != part->n)
+        flaw (c, CHECK_FAIL, part->closed, "%s: track.closed counts %" G_GINT64_FORMAT " chunks, the journal %u", member (part->closed->data, "path"),
+              member_int (part->closed->data, "chunks"), part->n);
+}
+
+static void
+check_orphans (Context *c, const char *type, const char *track)
+{
+    const GPtrArray *chunks = events_of (c, type), *closed = events_of (c, "track.closed");
+
+    for (guint i = 0; i < chunks->len; i++) {
+        const Event *chunk = chunks->pdata[i];
+        gboolean found = FALSE;
+        for (guint j = 0; j < closed->len && !found; j++) {
+            const json_t *data = ((const Event *) closed->pdata[j])->data;
+            found = member_int (data, "part") == member_int (chunk->data, "part") && g_str_equal (member (data, "track"), track);
+        }
+        if (!found)
+            flaw (c, CHECK_FAIL, chunk, "a chunk of %s part %" G_GINT64_FORMAT " was recorded, and that part isn't there", track, member_int (chunk->data, "part"));
+    }
+}
+
+CheckResult
+check_tracks_chunks (Context *c)
+{
+    const GPtrArray *closed = events_of (c, "track.closed");
+    guint n = 0, recovered = 0;
+
+    for (guint i = 0; i < closed->len; i++) {
+        Part part = { .closed = closed->pdata[i] };
+        gsize t = g_str_equal (member (part.closed->data, "track"), "video") ? 0 : 1;
+        if (!g_str_equal (member (part.closed->data, "track"), tracks[t].name) || !g_str_has_prefix (member (part.closed->data, "path"), tracks[t].folder))
+            flaw (c, CHECK_FAIL, part.closed, "track.closed names the track '%s' and the file %s", member (part.closed->data, "track"),
+                  member (part.closed->data, "path"));
+        for (guint j = 0; j < i; j++)
+            if (g_str_equal (member (((const Event *) closed->pdata[j])->data, "path"), member (part.closed->data, "path")))
+                flaw (c, CHECK_FAIL, part.closed, "%s was closed twice", member (part.closed->data, "path"));
+        check_track (c, tracks[t].chunks, &part);
+        n += part.n;
+        recovered += part.recovered;
+    }
+    for (gsize t = 0; t < G_N_ELEMENTS (tracks); t++)
+        check_orphans (c, tracks[t].chunks, tracks[t].name);
+    if (recovered > 0)
+        return done (c, "%u chunks cover every byte; the ends of %u files were recovered after an interruption", n, recovered);
+    return done (c, "%u chunks cover every byte, without gap or overlap", n);
+}
+
+/* Chunk 0 begins with the EBML header, every other chunk with a cluster (Matroska, RFC 9559). */
+static void
+check_matroska (Context *c, const Event *chunk, const AsiceEntry *entry)
+{
+    static const guint8 ebml[] = { 0x1A, 0x45, 0xDF, 0xA3 }, cluster[] = { 0x1F, 0x43, 0xB6, 0x75 };
+    gint64 offset = member_int (chunk->data, "offset");
+    guint8 head[4];
+
+    if (member_int (chunk->data, "length") < 4 || entry_peek (c, entry, offset, head, 4) != 4 || memcmp (head, offset ? cluster : ebml, 4) != 0)
+        flaw (c, CHECK_FAIL, chunk, "%s: the chunk at byte %" G_GINT64_FORMAT " doesn't begin with %s", entry->name, offset,
+              offset ? "a cluster" : "an EBML header");
+}
+
+/* One line of asciicast v2 after its header: [seconds, "o", text], or "r" and "m" for sizes and marks. There is no "i": keys that people press are never recorded. */
+static gboolean
+cast_line (const char *line, gsize len, double *time)
+{
+    g_autoptr(json_t) json = cjson_parse_loose (line, len, NULL);
+    const char *code = json_string_value (json_array_get (json, 1));
+    double at = json_number_value (json_array_get (json, 0));
+
+    if (json_array_size (json) != 3 || !json_is_number (json_array_get (json, 0)) || !isfinite (at) || at < *time || !code
+        || !json_is_string (json_array_get (json, 2)))
+        return FALSE;
+    *time = at;
+    return g_str_equal (code, "o") || g_str_equal (code, "r") || g_str_equal (code, "m");
+}
+
+static gboolean
+part_recovered (Context *c, const char *type, gint64 part)
+{
+    const GPtrArray *chunks = events_of (c, type);
+
+    for (guint i = 0; i < chunks->len; i++)
+        if (member_int (((const Event *) chunks->pdata[i])->data, "part") == part && member_true (((const Event *) chunks->pdata[i])->data, "recovered"))
+            return TRUE;
+    return FALSE;
+}
+
+static void
+check_cast (Context *c, const Event *closed)
+{
+    const char *path = member (closed->data, "path");
+    g_autoptr(GError) error = NULL;
+    g_autoptr(GBytes) bytes = asice_read (c->asice, path, ASICE_MAX_SMALL, &error);
+    g_autoptr(json_t) header = NULL;
+    gsize len = 0;
+    const char *p = bytes ? g_bytes_get_data (bytes, &len) : NULL, *end = p + len;
+    double time = 0;
+
+    if (!bytes) {
+        flaw (c, CHECK_FAIL, closed, "%s: %s", path, error->message);
+        return;
+    }
+    for (guint n = 1; p < end; n++) {
+        const char *newline = memchr (p, '\n', end - p);
+        gboolean good;
+        if (!newline && part_recovered (c, "terminal.chunk", member_int (closed->data, "part")))
+            return;     /* the line that the crash cut */
+        if (n == 1) {
+            header = newline ? cjson_parse_loose (p, newline - p, NULL) : NULL;
+            good = header && member_int (header, "version") == 2;
+        } else {
+            good = newline && cast_line (p, newline - p, &time);
+        }
+        if (!good) {
+            flaw (c, CHECK_FAIL, closed, "%s: line %u isn't asciicast version 2 of what was shown", path, n);
+            return;
+        }
+        p = newline + 1;
+    }
+}
+
+CheckResult
+check_tracks_container (Context *c)
+{
+    const GPtrArray *closed = events_of (c, "track.closed"), *chunks = events_of (c, "video.chunk");
+
+    for (guint i = 0; i < closed->len; i++) {
+        const Event *event = closed->pdata[i];
+        const AsiceEntry *entry = asice_find (c->asice, member (event->data, "path"));
+        if (!entry)
+            continue;
+        if (g_str_equal (member (event->data, "track"), "terminal"))
+            check_cast (c, event);
+        for (guint j = 0; g_str_equal (member (event->data, "track"), "video") && j < chunks->len; j++)
+            if (member_int (((const Event *) chunks->pdata[j])->data, "part") == member_int (event->data, "part"))
+                check_matroska (c, chunks->pdata[j], entry);
+    }
+    return done (c, "video is Matroska whose chunks begin with clusters, the terminal is asciicast");
+}
+
+CheckResult
+check_tracks_drops (Context *c)
+{
+    const GPtrArray *chunks = events_of (c, "video.chunk"), *lost = events_of (c, "source.lost"), *failed = events_of (c, "recorder.failed");
+    gint64 asked = 0, dropped = 0;
+
+    for (guint i = 0; i < chunks->len; i++) {
+        const json_t *frames = json_object_get (((const Event *) chunks->pdata[i])->data, "frames");
+        asked += MAX (member_int (frames, "asked"), 0);
+        dropped += MAX (member_int (frames, "dropped"), 0);
+    }
+    if (asked > 0 && dropped > asked * c->rule.drops_per_mille / 1000)
+        flaw (c, CHECK_FAIL, event_first (c, "frames.dropped"), "%" G_GINT64_FORMAT " of %" G_GINT64_FORMAT " frames were dropped, policy allows %" G_GINT64_FORMAT " of 1000",
+              dropped, asked, c->rule.drops_per_mille);
+    if (asked == 0 && chunks->len > 0)
+        flaw (c, CHECK_FAIL, NULL, "the recording doesn't tell how many frames it holds");
+    for (guint i = 0; i < lost->len; i++)
+        flaw (c, CHECK_WARN, lost->pdata[i], "the %s was lost at event %" G_GUINT64_FORMAT ": %s", member (((const Event *) lost->pdata[i])->data, "source"),
+              ((const Event *) lost->pdata[i])->seq, member (((const Event *) lost->pdata[i])->data, "reason"));
+    for (guint i = 0; i < failed->len; i++)
+        flaw (c, CHECK_WARN, failed->pdata[i], "the recorder failed at event %" G_GUINT64_FORMAT ": %s", ((const Event *) failed->pdata[i])->seq,
+              member (((const Event *) failed->pdata[i])->data, "reason"));
+    return done (c, "%" G_GINT64_FORMAT " of %" G_GINT64_FORMAT " frames dropped", dropped, asked);
+}
+
+static void
+check_source (Context *c, const Event *started)
+{
+    const char *camera = member2 (started->data, "camera", "kind"), *audio = member2 (started->data, "audio", "kind");
+    gboolean picture = g_str_equal (camera, "test") || g_str_equal (camera, "file");
+
+    if (picture && !c->verdict->rehearsal)
+        flaw (c, CHECK_FAIL, started, "the camera's picture came from a %s: that is for rehearsals", g_str_equal (camera, "test") ? "test pattern" : "file");
+    else if (!picture && !g_str_equal (camera, "device") && c->rule.camera_required)
+        flaw (c, CHECK_FAIL, started, "there was no camera, and the policy asks for one");
+    if (c->rule.audio_required && (g_str_equal (audio, "none") || g_str_equal (audio, "test") || !*audio))
+        flaw (c, CHECK_FAIL, started, "there was no sound, and the policy asks for it");
+}
+
+CheckResult
+check_camera_real (Context *c)
+{
+    const GPtrArray *started = events_of (c, "recording.started");
+
+    for (guint i = 0; i < started->len; i++)
+        check_source (c, started->pdata[i]);
+    if (started->len == 0)
+        flaw (c, CHECK_FAIL, NULL, "nothing was recorded");
+    return done (c, c->verdict->rehearsal ? "a rehearsal's picture" : "recorded by camera: whether it shows this room is for people to judge");
+}
