@@ -125,6 +125,8 @@ check_journal_sequence (Context *c)
     }
     for (guint i = 0; c->worst == CHECK_PASS && i < resumed->len; i++)
         check_resumed (c, resumed->pdata[i]);
+    if (c->worst == CHECK_FAIL)
+        c->events = NULL;       /* what happened when isn't known */
     return done (c, "numbered without a gap, time only goes forward");
 }
 

@@ -1,0 +1,257 @@
+/* The QR codes in the picture, read by ceremony-media in its sandbox: each a checkpoint of this journal, each where the journal says that it was shown. */
+#include <string.h>
+#include "ceremony/base/child.h"
+#include "ceremony/verify/checks.h"
+
+#define FINDS_MAX_OUTPUT (64 * 1024 * 1024)
+#define PLACE_SLACK_MS 1000             /* between the frame that the recorder named and the one decoded */
+
+typedef struct { gint64 ms; guint64 size; } Find;
+
+typedef struct {
+    gint64   part;
+    const Event *closed;
+    GArray  *finds;                     /* Find, in order of time */
+    guint    other;                     /* codes that aren't checkpoints: on a box, on a token */
+    gint64   duration;                  /* -1: the scan didn't end */
+    gboolean recovered;
+} Scanned;
+
+/* Runs the scan over one file of the container. Gives its output. */
+static GBytes *
+scan (Context *c, const AsiceEntry *entry, GError **error)
+{
+    g_autofree char *media = child_media_path (error);
+    const char *argv[] = { media, "scan", "--format", "json", "--key-units", NULL };
+    GBytes *output = NULL;
+    EntryStream *stream;
+    int fd = -1, status = 0;
+    gboolean ran;
+
+    if (!media || !(stream = entry_stream (c, entry, &fd, error)))
+        return NULL;
+    ran = child_run (argv, fd, NULL, 120000 + entry->length / 100, FINDS_MAX_OUTPUT, &output, &status, error);
+    entry_stream_end (stream);
+    if (ran && status == 0)
+        return output;
+    if (ran)
+        g_set_error (error, BASE_ERROR, BASE_ERROR_FAILED, "the scanner ended with status %d: the video is damaged, or it can't be decoded on this machine", status);
+    g_clear_pointer (&output, g_bytes_unref);
+    return NULL;
+}
+
+/* A code whose text begins as a checkpoint must be one of this journal, signed by this appliance. */
+static void
+take_code (Context *c, Scanned *s, const char *text, gint64 ms)
+{
+    const char *newline = strchr (text, '\n');
+    g_autofree char *origin = newline ? g_strndup (text, newline - text) : NULL, *root = NULL, *found = NULL;
+    g_autoptr(Checkpoint) checkpoint = NULL;
+    g_autoptr(GError) error = NULL;
+    Find find = { .ms = ms };
+
+    if (!origin || !strstr (origin, "/ceremony/")) {
+        s->other++;
+        return;
+    }
+    if (!g_str_equal (origin, c->note_key->name)) {
+        flaw (c, CHECK_FAIL, s->closed, "at %" G_GINT64_FORMAT " s the picture shows a code of another ceremony, '%s'", ms / 1000, origin);
+        return;
+    }
+    checkpoint = checkpoint_open (text, strlen (text), c->note_key, &error);
+    root = checkpoint ? root_at (c, checkpoint->size) : NULL;
+    found = checkpoint ? base64_encode (checkpoint->root.b, sizeof checkpoint->root.b) : NULL;
+    if (!checkpoint)
+        flaw (c, CHECK_FAIL, s->closed, "at %" G_GINT64_FORMAT " s the picture shows a checkpoint that isn't the appliance's: %s", ms / 1000, error->message);
+    else if (g_strcmp0 (root, found) != 0)
+        flaw (c, CHECK_FAIL, s->closed, "at %" G_GINT64_FORMAT " s the picture shows a checkpoint of another journal: what is in the bundle isn't what was recorded", ms / 1000);
+    else {
+        find.size = checkpoint->size;
+        g_array_append_val (s->finds, find);
+    }
+}
+
+static void
+read_finds (Context *c, Scanned *s, GBytes *output)
+{
+    gsize len;
+    const char *p = g_bytes_get_data (output, &len), *end = p + len;
+
+    while (p < end) {
+        const char *newline = memchr (p, '\n', end - p);
+        gsize n = (newline ? newline : end) - p;
+        g_autoptr(json_t) line = cjson_parse (p, n, NULL);
+        const char *text = json_string_value (json_object_get (line, "text"));
+        if (member_true (line, "end"))
+            s->duration = MAX (member_int (line, "duration_ms"), 0);
+        else if (text)
+            take_code (c, s, text, member_int (line, "ms"));
+        else if (json_object_get (line, "text"))
+            s->other++;
+        p += n + 1;
+    }
+}
+
+static const Find *
+find_near (const Scanned *s, guint64 size, gint64 ms)
+{
+    for (guint i = 0; i < s->finds->len; i++) {
+        const Find *find = &g_array_index (s->finds, Find, i);
+        if (find->size == size && ABS (find->ms - ms) <= PLACE_SLACK_MS)
+            return find;
+    }
+    return NULL;
+}
+
+/* Each code that the journal tells of is there; only what a crash cut off may be missing. */
+static void
+check_shown (Context *c, const Scanned *s)
+{
+    const GPtrArray *shown = events_of (c, "qr.shown");
+    gint64 last = s->finds->len ? g_array_index (s->finds, Find, s->finds->len - 1).ms : 0;
+
+    for (guint i = 0; i < shown->len; i++) {
+        const Event *event = shown->pdata[i];
+        gint64 ms = member_int (event->data, "media_ms");
+        if (member_int (event->data, "part") != s->part || find_near (s, member_int (event->data, "size"), ms))
+            continue;
+        flaw (c, s->recovered && ms > last ? CHECK_WARN : CHECK_FAIL, event,
+              "part %" G_GINT64_FORMAT ", at %.1f s: the code over %" G_GINT64_FORMAT " events, which the journal says was shown, isn't in the picture", s->part,
+              ms / 1000.0, member_int (event->data, "size"));
+    }
+}
+
+static gboolean
+told (Context *c, const Scanned *s, guint64 size)
+{
+    const GPtrArray *shown = events_of (c, "qr.shown");
+
+    for (guint i = 0; i < shown->len; i++) {
+        const json_t *data = ((const Event *) shown->pdata[i])->data;
+        if (member_int (data, "part") == s->part && member_int (data, "size") == (gint64) size)
+            return TRUE;
+    }
+    return FALSE;
+}
+
+/* A chunk that shows a checkpoint can't have been journaled before that checkpoint's events: its hash would have had to be known before its picture. */
+static void
+check_interlock (Context *c, const Scanned *s, const Find *find)
+{
+    const GPtrArray *chunks = events_of (c, "video.chunk");
+
+    for (guint i = 0; i < chunks->len; i++) {
+        const Event *chunk = chunks->pdata[i];
+        if (member_int (chunk->data, "part") != s->part || member_int (chunk->data, "first_ms") < 0 || member_int (chunk->data, "first_ms") > find->ms
+            || member_int (chunk->data, "last_ms") < find->ms)
+            continue;
+        if (chunk->seq < find->size)
+            flaw (c, CHECK_FAIL, chunk, "part %" G_GINT64_FORMAT ", at %.1f s: the picture shows a checkpoint over events that came after this piece of video was hashed",
+                  s->part, find->ms / 1000.0);
+    }
+}
+
+static void
+check_finds (Context *c, const Scanned *s)
+{
+    gint64 changed = 0, longest = 0;
+    guint64 size = 0;
+
+    for (guint i = 0; i < s->finds->len; i++) {
+        const Find *find = &g_array_index (s->finds, Find, i);
+        if (find->size < size)
+            flaw (c, CHECK_FAIL, s->closed, "part %" G_GINT64_FORMAT ", at %.1f s: the picture goes back from a checkpoint over %" G_GUINT64_FORMAT " events to one over %"
+                  G_GUINT64_FORMAT, s->part, find->ms / 1000.0, size, find->size);
+        if (find->size == size)
+            continue;
+        if (!s->recovered && !told (c, s, find->size))
+            flaw (c, CHECK_FAIL, s->closed, "part %" G_GINT64_FORMAT ", at %.1f s: the picture shows a checkpoint that the journal doesn't say was shown", s->part,
+                  find->ms / 1000.0);
+        check_interlock (c, s, find);
+        longest = MAX (longest, find->ms - changed);
+        changed = find->ms;
+        size = find->size;
+    }
+    longest = MAX (longest, s->duration - changed);
+    if (longest > c->rule.qr_gap_ms)
+        flaw (c, CHECK_FAIL, s->closed, "part %" G_GINT64_FORMAT " shows no new code for %.1f s, policy allows %.1f s: that stretch isn't bound to the journal", s->part,
+              longest / 1000.0, c->rule.qr_gap_ms / 1000.0);
+}
+
+static gboolean
+is_recovered (Context *c, gint64 part)
+{
+    const GPtrArray *chunks = events_of (c, "video.chunk");
+
+    for (guint i = 0; i < chunks->len; i++)
+        if (member_int (((const Event *) chunks->pdata[i])->data, "part") == part && member_true (((const Event *) chunks->pdata[i])->data, "recovered"))
+            return TRUE;
+    return FALSE;
+}
+
+/* A part is interrupted where the sitting that began it isn't the one that closed it, or where the recorder failed in it. */
+static gboolean
+is_interrupted (Context *c, const Event *closed)
+{
+    const GPtrArray *started = events_of (c, "recording.started");
+    gint64 part = member_int (closed->data, "part");
+
+    for (guint i = 0; i < started->len; i++) {
+        const Event *event = started->pdata[i];
+        const Event *failed = event_after (c, "recorder.failed", event->seq);
+        if (member_int (event->data, "part") == part)
+            return event->sitting != closed->sitting || (failed && failed->seq < closed->seq);
+    }
+    return FALSE;
+}
+
+static gboolean
+check_part (Context *c, const Event *closed, guint *codes)
+{
+    const AsiceEntry *entry = asice_find (c->asice, member (closed->data, "path"));
+    g_autoptr(GError) error = NULL;
+    g_autoptr(GBytes) output = entry ? scan (c, entry, &error) : NULL;
+    Scanned s = { .part = member_int (closed->data, "part"), .closed = closed, .duration = -1 };
+
+    if (!entry)
+        return TRUE;
+    if (!output) {
+        if (g_error_matches (error, BASE_ERROR, BASE_ERROR_MISSING))
+            return FALSE;
+        flaw (c, CHECK_FAIL, closed, "%s: %s", entry->name, error->message);
+        return TRUE;
+    }
+    s.recovered = is_recovered (c, s.part) || is_interrupted (c, closed);
+    s.finds = g_array_new (FALSE, FALSE, sizeof (Find));
+    read_finds (c, &s, output);
+    if (s.duration < 0) {
+        flaw (c, CHECK_FAIL, closed, "%s can't be decoded to its end", entry->name);
+    } else {
+        check_shown (c, &s);
+        check_finds (c, &s);
+    }
+    *codes += s.finds->len;
+    g_array_unref (s.finds);
+    return TRUE;
+}
+
+CheckResult
+check_pictures_codes (Context *c)
+{
+    const GPtrArray *closed = events_of (c, "track.closed");
+    guint codes = 0, parts = 0;
+
+    if (c->options->flags & VERIFY_NO_VIDEO)
+        return unreached (c, "the pictures weren't decoded (--no-video)");
+    for (guint i = 0; i < closed->len; i++) {
+        const Event *event = closed->pdata[i];
+        if (!g_str_equal (member (event->data, "track"), "video"))
+            continue;
+        if (!check_part (c, event, &codes))
+            return unreached (c, "ceremony-media isn't there to read the pictures: install it beside ceremony, or set CEREMONY_MEDIA");
+        parts++;
+    }
+    if (parts == 0)
+        flaw (c, CHECK_FAIL, NULL, "there is no video");
+    return done (c, "%u codes read in %u part%s of video: each a signed checkpoint of this journal, shown when the journal says", codes, parts, parts == 1 ? "" : "s");
+}
