@@ -12,6 +12,8 @@ static const struct {
     const char *what;
 } jobs[] = {
     { "record", job_record, "record a ceremony (started by `ceremony`, with a socket)" },
+    { "scan", job_scan, "read the QR codes of a video (descriptor 4)" },
+    { "thumbnail", job_thumbnail, "pictures of moments of a video (descriptor 4)" },
     { "cameras", job_cameras, "list the cameras of this machine, a JSON line each" },
 };
 

@@ -33,6 +33,7 @@
 #define MEDIA_JSON 'J'
 #define MEDIA_TERMINAL 'T'
 
-/* `ceremony-media scan --format json [--region X,Y,W,H] [--key-units] [--every N]` reads a video from descriptor 4 in the sandbox and writes one JSON line a
- * find to standard output: {"ms":n,"text":…,"x","y","w","h"}, then {"end":true,"frames":n,"duration_ms":n,"width":n,"height":n}. Without the end line it failed.
- * `ceremony-media thumbnail --at-ms N[,N…] --width W` reads descriptor 4 and writes, for each, a line {"ms":n,"png_length":n} and then the PNG's bytes. */
+/* `ceremony-media scan [--key-units] [--offset N] [--length N] [--region X,Y,W,H] [--every N] [--timeout-ms N] [--cpu-seconds N]` reads a video (or the range of one in a
+ * larger file) from descriptor 4 in the sandbox and writes one line of canonical JSON a find to standard output: {"h","ms":n,"text":…,"w","x","y"}, then
+ * {"duration_ms":n,"end":true,"frames":n,"height":n,"width":n,"without":what the sandbox lacks, or ""}. Without the end line, or with another status than 0, it failed.
+ * `ceremony-media thumbnail --at-ms N[,N…] --width W` likewise; for each moment, ascending, a line {"ms":n,"png_length":n} and then the PNG's bytes, then the end line. */
