@@ -32,6 +32,10 @@ UNIT_UI    := $(wildcard tests/unit/ui-*.c)
 TEST_LIBS  := $(patsubst tests/lib/%.c,$(B)/tests/lib/%.so,$(wildcard tests/lib/*.c))
 ATTACK_SRC := $(wildcard tests/attacks/*.c)
 
+# V=1 shows the commands.
+Q := $(if $(V),,@)
+say = $(if $(V),,@echo "  $(1) $@")
+
 obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
 UNIT_BIN   := $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(UNIT_SRC) $(UNIT_MEDIA) $(UNIT_UI))
 ATTACK_BIN := $(patsubst tests/attacks/%.c,$(B)/tests/attacks/%,$(ATTACK_SRC))
@@ -48,45 +52,58 @@ tests: all $(UNIT_BIN) $(ATTACK_BIN) $(TEST_LIBS)
 
 $(B)/obj/media/%.o: media/%.c
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS_ALL) $(CF_MEDIA) $(CFLAGS_ALL) -c $< -o $@
+	$(call say,CC)
+	$(Q)$(CC) $(CPPFLAGS_ALL) $(CF_MEDIA) $(CFLAGS_ALL) -c $< -o $@
 $(B)/obj/tests/unit/media-%.o: tests/unit/media-%.c
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS_ALL) $(CF_MEDIA) $(CFLAGS_ALL) -c $< -o $@
+	$(call say,CC)
+	$(Q)$(CC) $(CPPFLAGS_ALL) $(CF_MEDIA) $(CFLAGS_ALL) -c $< -o $@
 $(B)/obj/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS_ALL) $(CF_CEREMONY) $(CFLAGS_ALL) -c $< -o $@
+	$(call say,CC)
+	$(Q)$(CC) $(CPPFLAGS_ALL) $(CF_CEREMONY) $(CFLAGS_ALL) -c $< -o $@
 
 $(B)/libceremony.a: $(call obj,$(LIB_SRC))
 	@rm -f $@
-	ar rcs $@ $^
+	$(call say,AR)
+	$(Q)ar rcs $@ $^
 $(B)/libui.a: $(call obj,$(UI_SRC))
 	@rm -f $@
-	ar rcs $@ $^
+	$(call say,AR)
+	$(Q)ar rcs $@ $^
 $(B)/libmedia.a: $(call obj,$(filter-out media/main.c,$(MEDIA_SRC))) $(call obj,$(BASE_SRC))
 	@rm -f $@
-	ar rcs $@ $^
+	$(call say,AR)
+	$(Q)ar rcs $@ $^
 
 $(B)/ceremony: $(call obj,ceremony/main.c) $(B)/libui.a $(B)/libceremony.a
-	$(CC) $(CFLAGS_ALL) $(LINKHARD) $< -Wl,--start-group $(B)/libui.a $(B)/libceremony.a -Wl,--end-group -o $@ $(LD_CEREMONY)
+	$(call say,LD)
+	$(Q)$(CC) $(CFLAGS_ALL) $(LINKHARD) $< -Wl,--start-group $(B)/libui.a $(B)/libceremony.a -Wl,--end-group -o $@ $(LD_CEREMONY)
 $(B)/ceremony-media: $(call obj,media/main.c) $(B)/libmedia.a
-	$(CC) $(CFLAGS_ALL) $(LINKHARD) $^ -o $@ $(LD_MEDIA)
+	$(call say,LD)
+	$(Q)$(CC) $(CFLAGS_ALL) $(LINKHARD) $^ -o $@ $(LD_MEDIA)
 
 $(B)/tests/unit/media-%: $(B)/obj/tests/unit/media-%.o $(B)/libmedia.a
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS_ALL) $(LINKHARD) $^ -o $@ $(LD_MEDIA)
+	$(call say,LD)
+	$(Q)$(CC) $(CFLAGS_ALL) $(LINKHARD) $^ -o $@ $(LD_MEDIA)
 $(B)/tests/unit/ui-%: $(B)/obj/tests/unit/ui-%.o $(B)/libui.a $(B)/libceremony.a
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS_ALL) $(LINKHARD) $^ $(B)/libceremony.a -o $@ $(LD_CEREMONY)
+	$(call say,LD)
+	$(Q)$(CC) $(CFLAGS_ALL) $(LINKHARD) $^ $(B)/libceremony.a -o $@ $(LD_CEREMONY)
 $(B)/tests/unit/test-%: $(B)/obj/tests/unit/test-%.o $(B)/libceremony.a
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS_ALL) $(LINKHARD) $^ -o $@ $(LD_CEREMONY)
+	$(call say,LD)
+	$(Q)$(CC) $(CFLAGS_ALL) $(LINKHARD) $^ -o $@ $(LD_CEREMONY)
 $(B)/tests/attacks/%: $(B)/obj/tests/attacks/%.o $(B)/libceremony.a
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS_ALL) $(LINKHARD) $^ -o $@ $(LD_CEREMONY)
+	$(call say,LD)
+	$(Q)$(CC) $(CFLAGS_ALL) $(LINKHARD) $^ -o $@ $(LD_CEREMONY)
 # Preload libraries and wrapper PKCS#11 modules for tests.
 $(B)/tests/lib/%.so: tests/lib/%.c
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS_ALL) $(CF_CEREMONY) -std=gnu17 -O2 -g $(WARN) -fPIC -shared $< -o $@ -ldl
+	$(call say,LD)
+	$(Q)$(CC) $(CPPFLAGS_ALL) $(CF_CEREMONY) -std=gnu17 -O2 -g $(WARN) -fPIC -shared $< -o $@ -ldl
 
 deps:
 	@.ci/deps

@@ -8,6 +8,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 #include "ceremony/base/errors.h"
@@ -73,6 +74,8 @@ enter_seccomp (GError **error)
         rc = seccomp_rule_add (ctx, SCMP_ACT_KILL_PROCESS, killing[i], 0);
     if (rc == 0)
         rc = seccomp_rule_add (ctx, SCMP_ACT_ALLOW, SCMP_SYS (clone), 1, SCMP_A0 (SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD));
+    if (rc == 0)    /* GStreamer's wake-up between its own threads */
+        rc = seccomp_rule_add (ctx, SCMP_ACT_ALLOW, SCMP_SYS (socketpair), 1, SCMP_A0 (SCMP_CMP_EQ, AF_UNIX));
     if (rc == 0)    /* its flags are in memory, where a filter can't look: glibc then takes clone */
         rc = seccomp_rule_add (ctx, SCMP_ACT_ERRNO (ENOSYS), SCMP_SYS (clone3), 0);
     if (rc == 0)
@@ -99,7 +102,6 @@ gboolean
 sandbox_enter (const SandboxLimits *limits, const char **without, GError **error)
 {
     limit (RLIMIT_CORE, 0);
-    limit (RLIMIT_FSIZE, 0);
     if (limits->memory_bytes > 0)
         limit (RLIMIT_AS, limits->memory_bytes);
     if (limits->cpu_seconds > 0)

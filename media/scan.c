@@ -34,8 +34,9 @@ print_line (json_t *line)
     return text != NULL && puts (text) != EOF && fflush (stdout) == 0;
 }
 
+/* @left and @top: where the part that was scanned lies in the picture. */
 static void
-print_find (const GreyPicture *picture, const zbar_symbol_t *symbol)
+print_find (const GreyPicture *picture, const zbar_symbol_t *symbol, guint left, guint top)
 {
     int x0 = G_MAXINT, y0 = G_MAXINT, x1 = 0, y1 = 0;
     for (unsigned i = 0; i < zbar_symbol_get_loc_size (symbol); i++) {
@@ -45,16 +46,16 @@ print_find (const GreyPicture *picture, const zbar_symbol_t *symbol)
         y1 = MAX (y1, zbar_symbol_get_loc_y (symbol, i));
     }
     print_line (json_pack ("{s:I, s:o, s:i, s:i, s:i, s:i}", "ms", (json_int_t) picture->media_ms, "text",
-                           cjson_bytes (zbar_symbol_get_data (symbol), zbar_symbol_get_data_length (symbol)), "x", x0, "y", y0, "w", x1 - x0, "h", y1 - y0));
+                           cjson_bytes (zbar_symbol_get_data (symbol), zbar_symbol_get_data_length (symbol)), "x", x0 + (int) left, "y", y0 + (int) top, "w", x1 - x0, "h", y1 - y0));
 }
 
-/* zbar wants the luma without padding. */
+/* The part of @p that is looked at, without padding, as zbar wants it. */
 static guint8 *
-packed_luma (const GreyPicture *p)
+cut_luma (const GreyPicture *p, guint x0, guint y0, guint width, guint height)
 {
-    guint8 *luma = g_malloc ((gsize) p->width * p->height);
-    for (guint y = 0; y < p->height; y++)
-        memcpy (luma + (gsize) y * p->width, p->luma + (gsize) y * p->stride, p->width);
+    guint8 *luma = g_malloc ((gsize) width * height);
+    for (guint y = 0; y < height; y++)
+        memcpy (luma + (gsize) y * width, p->luma + (gsize) (y0 + y) * p->stride + x0, width);
     return luma;
 }
 
@@ -62,19 +63,22 @@ static gboolean
 scan_picture (const GreyPicture *picture, gpointer user_data)
 {
     Scan *scan = user_data;
-    if (scan->seen++ % scan->every != 0)
+    gboolean whole = scan->region[2] == 0;
+    guint x = whole ? 0 : scan->region[0], y = whole ? 0 : scan->region[1];
+    if (scan->seen++ % scan->every != 0 || x >= picture->width || y >= picture->height)
         return TRUE;
-    g_autofree guint8 *copy = picture->stride == picture->width ? NULL : packed_luma (picture);
+    guint width = whole ? picture->width : MIN (scan->region[2], picture->width - x);
+    guint height = whole ? picture->height : MIN (scan->region[3], picture->height - y);
+    gboolean as_is = width == picture->width && picture->stride == width;
+    g_autofree guint8 *copy = as_is ? NULL : cut_luma (picture, x, y, width, height);
     zbar_image_t *image = zbar_image_create ();
     zbar_image_set_format (image, zbar_fourcc ('Y', '8', '0', '0'));
-    zbar_image_set_size (image, picture->width, picture->height);
-    zbar_image_set_data (image, copy ? copy : picture->luma, (gsize) picture->width * picture->height, NULL);
-    if (scan->region[2] > 0)
-        zbar_image_set_crop (image, scan->region[0], scan->region[1], scan->region[2], scan->region[3]);
+    zbar_image_set_size (image, width, height);
+    zbar_image_set_data (image, copy ? copy : picture->luma + (gsize) y * width, (gsize) width * height, NULL);
     if (zbar_scan_image (scan->scanner, image) > 0)
         for (const zbar_symbol_t *symbol = zbar_image_first_symbol (image); symbol != NULL; symbol = zbar_symbol_next (symbol))
             if (zbar_symbol_get_type (symbol) == ZBAR_QRCODE)
-                print_find (picture, symbol);
+                print_find (picture, symbol, x, y);
     zbar_image_destroy (image);
     return !ferror (stdout);
 }
