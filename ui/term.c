@@ -200,11 +200,12 @@ void term_flush (Term *self)
 
 void term_repaint (Term *self) { self->whole = TRUE; }
 
-void term_cursor (Term *self, gboolean visible)
+void term_cursor (Term *self, gboolean visible, int y, int x)
 {
     if (self->cursor != visible)
         curs_set (visible);
     self->cursor = visible;
+    move (visible ? y : 0, visible ? x : 0);
 }
 
 static void read_size (Term *self)

@@ -15,4 +15,4 @@ void     term_set_tap (Term *self, TermTapFunc tap, TermResizedFunc resized, gpo
 /* Sends what ncurses has to change. Does nothing while the terminal hasn't taken what it got before (then @changed follows). */
 void     term_flush (Term *self);
 void     term_repaint (Term *self);     /* the next flush paints everything, terminal modes included */
-void     term_cursor (Term *self, gboolean visible);
+void     term_cursor (Term *self, gboolean visible, int y, int x); /* where it stands after the next flush */

@@ -46,10 +46,20 @@ static const char *candidate (const char *part, guint parity, gsize *shared)
     return first;
 }
 
+static char *candidates (const char *part, guint parity)
+{
+    g_autoptr (GString) out = g_string_new (NULL);
+    for (guint i = 0; i < 256; i++)
+        if (g_ascii_strncasecmp (list[parity][i], part, strlen (part)) == 0)
+            g_string_append_printf (out, "%s%s", out->len ? " " : "", list[parity][i]);
+    return out->len ? g_strdup (out->str) : NULL;
+}
+
 static void typed_word_free (gpointer data)
 {
     TypedWord *word = data;
     g_free (word->text);
+    g_free (word->candidates);
     g_free (word);
 }
 
@@ -59,13 +69,12 @@ static TypedWord *judge (char *text, guint place, gboolean begun)
 {
     TypedWord *word = g_new0 (TypedWord, 1);
     guint parity = place % 2;
-    gsize shared;
     word->text = text;
     if (place >= WORDS_WANTED)
         word->state = WORD_TOO_MANY;
     else if (in_list (text, parity))
         word->state = WORD_RIGHT;
-    else if (begun && (word->suggestion = candidate (text, parity, &shared)))
+    else if (begun && (word->candidates = candidates (text, parity)))
         word->state = WORD_BEGUN;
     else
         word->state = in_list (text, !parity) ? WORD_WRONG_PARITY : WORD_UNKNOWN;

@@ -5,7 +5,7 @@
 #define WORDS_WANTED 8                  /* a challenge: 64 bits */
 
 typedef enum { WORD_RIGHT, WORD_BEGUN, WORD_UNKNOWN, WORD_WRONG_PARITY, WORD_TOO_MANY } WordState;
-typedef struct { char *text; WordState state; const char *suggestion; } TypedWord;  /* suggestion: the only or first word that begins so, NULL none */
+typedef struct { char *text; WordState state; char *candidates; } TypedWord;   /* candidates of BEGUN: the words that begin so, separated by a space */
 
 /* The words of @text, separated by white space, hyphens or commas. The last one is only begun while no separator follows. Array of TypedWord *, freed with it. */
 GPtrArray *words_typed (const char *text);
