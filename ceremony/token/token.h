@@ -79,6 +79,8 @@ GBytes *token_key_sign (TokenKey *self, const void *data, gsize len, const Secre
 gboolean token_key_always_authenticate (TokenKey *self);
 /* The CSR (PKCS#10) of @subject, signed through libp11's EVP_PKEY after token_key_unique; verified with the plain public key. */
 X509_REQ *token_key_request (TokenKey *self, X509_NAME *subject, GError **error);
+/* Likewise for a key that wants its PIN at each signature (token_key_always_authenticate). */
+X509_REQ *token_key_request_with_pin (TokenKey *self, X509_NAME *subject, const Secret *context_pin, GError **error);
 
 /* Waits until the token is gone, or back (again found by URI). @cancel stops it (BASE_ERROR_ABORTED); @observed gets what slot and module said, with milliseconds:
  * [{"ms","what":"slot-event|session-failed|device-removed|token-present","detail"}]. The token is closed when gone; after its return it needs login. */

@@ -1,0 +1,117 @@
+/* The unplug challenge: seeing a token go and come back. Slot events are unreliable (many modules have none, some only for the first reader), so slot
+ * and session are asked every 100 ms, and an event is only one more observation. */
+#include <string.h>
+#include "ceremony/base/clock.h"
+#include "ceremony/token/internal.h"
+
+#define POLL_MS 100
+
+typedef struct {
+    gint64        began, timeout_ms;
+    GCancellable *cancel;
+    json_t       *observed;
+} Watch;
+
+static void
+observe (Watch *watch, const char *what, const char *detail)
+{
+    json_array_append_new (watch->observed, json_pack ("{s:I, s:s, s:s}", "ms", (json_int_t) (clock_boot_ms () - watch->began), "what", what,
+                                                       "detail", detail));
+}
+
+static void
+observe_event (Watch *watch, Token *self)
+{
+    CK_SLOT_ID slot = 0;
+    if (self->module->f->C_WaitForSlotEvent (CKF_DONT_BLOCK, &slot, NULL) == CKR_OK)
+        observe (watch, "slot-event", slot == self->slot ? "in the token's slot" : "in another slot");
+}
+
+/* FALSE when time is up or a person ended it. */
+static gboolean
+go_on (Watch *watch, const char *waited_for, TokenError code, GError **error)
+{
+    if (g_cancellable_is_cancelled (watch->cancel)) {
+        g_set_error (error, BASE_ERROR, BASE_ERROR_ABORTED, "%s: cancelled", waited_for);
+        return FALSE;
+    }
+    if (clock_boot_ms () - watch->began >= watch->timeout_ms) {
+        g_set_error (error, TOKEN_ERROR, code, "%s: it didn't happen within %" G_GINT64_FORMAT " seconds; try again, or note a deviation", waited_for,
+                     (watch->timeout_ms + 999) / 1000);
+        return FALSE;
+    }
+    g_usleep (POLL_MS * 1000);
+    return TRUE;
+}
+
+static gboolean
+slot_is_empty (Watch *watch, Token *self)
+{
+    CK_SLOT_INFO info = { 0 };
+    CK_RV rv = self->module->f->C_GetSlotInfo (self->slot, &info);
+    if (rv == CKR_OK && (info.flags & CKF_TOKEN_PRESENT))
+        return FALSE;
+    if (rv != CKR_OK && !ckr_is_gone (rv))
+        return FALSE;
+    observe (watch, "device-removed", rv == CKR_OK ? "the slot is empty" : ckr_name (rv));
+    return TRUE;
+}
+
+/* A token that is back already between two looks has lost its session. */
+static gboolean
+session_is_dead (Watch *watch, Token *self)
+{
+    CK_SESSION_INFO info = { 0 };
+    CK_RV rv = self->module->f->C_GetSessionInfo (self->session, &info);
+    if (!ckr_is_gone (rv) && rv != CKR_DEVICE_ERROR)
+        return FALSE;
+    observe (watch, rv == CKR_DEVICE_REMOVED ? "device-removed" : "session-failed", ckr_name (rv));
+    return TRUE;
+}
+
+gboolean
+token_wait_removed (Token *self, guint timeout_ms, GCancellable *cancel, json_t **observed, GError **error)
+{
+    g_autoptr(json_t) list = json_array ();
+    Watch watch = { clock_boot_ms (), timeout_ms, cancel, list };
+    if (observed)
+        *observed = json_incref (list);
+    if (!token_need_session (self, error))
+        return FALSE;
+    for (;;) {
+        observe_event (&watch, self);
+        gboolean empty = slot_is_empty (&watch, self), dead = session_is_dead (&watch, self);
+        if (empty || dead)
+            break;
+        if (!go_on (&watch, "waiting for the token to be pulled out", TOKEN_ERROR_FAILED, error))
+            return FALSE;
+    }
+    token_drop_session (self);
+    return TRUE;
+}
+
+gboolean
+token_wait_returned (Token *self, guint timeout_ms, GCancellable *cancel, json_t **observed, GError **error)
+{
+    g_autoptr(json_t) list = json_array ();
+    Watch watch = { clock_boot_ms (), timeout_ms, cancel, list };
+    if (observed)
+        *observed = json_incref (list);
+    token_drop_session (self);
+    for (;;) {
+        Module *module;
+        CK_SLOT_ID slot;
+        g_autoptr(GError) why = NULL;
+        observe_event (&watch, self);
+        if (token_locate (self, &module, &slot)) {
+            gboolean moved = slot != self->slot;
+            if (token_take_slot (self, module, slot, &why)) {
+                observe (&watch, "token-present", moved ? "in another slot" : "in the same slot");
+                return TRUE;
+            }
+            observe (&watch, "session-failed", why->message);   /* readers report a card before it answers */
+        }
+        if (!go_on (&watch, "waiting for the token to come back", TOKEN_ERROR_ABSENT, error))
+            return FALSE;
+    }
+}
