@@ -200,7 +200,6 @@ SESSION (C_DigestUpdate, (S s, Bytes d, CK_ULONG n), (s, d, n))
 SESSION (C_DigestKey, (S s, O k), (s, k))
 SESSION (C_DigestFinal, (S s, Bytes o, Len l), (s, o, l))
 SESSION (C_SignInit, (S s, CK_MECHANISM *m, O k), (s, m, k))
-SESSION (C_Sign, (S s, Bytes d, CK_ULONG n, Bytes o, Len l), (s, d, n, o, l))
 SESSION (C_SignUpdate, (S s, Bytes d, CK_ULONG n), (s, d, n))
 SESSION (C_SignFinal, (S s, Bytes o, Len l), (s, o, l))
 SESSION (C_SignRecoverInit, (S s, CK_MECHANISM *m, O k), (s, m, k))
@@ -279,6 +278,18 @@ wrap_C_Login (S session, CK_USER_TYPE user, Bytes pin, CK_ULONG len)
 {
     CK_RV rv = enter ("C_Login");
     return rv ? rv : was_removed ? removed_answer () : says ("pin-locked") ? CKR_PIN_LOCKED : real->C_Login (session, user, pin, len);
+}
+
+/* A C_Sign that fails ends its operation (PKCS#11, C_Sign), so it is forwarded all the same and what it made thrown away. */
+static CK_RV
+wrap_C_Sign (S session, Bytes data, CK_ULONG n, Bytes out, Len len)
+{
+    CK_RV rv = enter ("C_Sign");
+    if (rv == CKR_OK)
+        return was_removed ? removed_answer () : real->C_Sign (session, data, n, out, len);
+    if (out)
+        real->C_Sign (session, data, n, out, len);
+    return rv;
 }
 
 static CK_RV
