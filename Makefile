@@ -99,6 +99,7 @@ $(B)/tests/attacks/%: $(B)/obj/tests/attacks/%.o $(B)/libceremony.a
 	@mkdir -p $(@D)
 	$(call say,LD)
 	$(Q)$(CC) $(CFLAGS_ALL) $(LINKHARD) $^ -o $@ $(LD_CEREMONY)
+$(B)/tests/unit/test-token: | $(B)/tests/lib/wrap-pkcs11.so
 # Preload libraries and wrapper PKCS#11 modules for tests.
 $(B)/tests/lib/%.so: tests/lib/%.c
 	@mkdir -p $(@D)

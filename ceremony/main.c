@@ -12,6 +12,7 @@ static const struct {
     int (*run) (int argc, char **argv);
 } commands[] = {
     { "script", "check a ceremony script, or print it on paper", command_script },
+    { "tokens", "list the tokens here, and which keys each can generate", command_tokens },
     { "version", "show the version of this program", command_version },
 };
 

@@ -3,3 +3,4 @@
 
 int command_version (int argc, char **argv);
 int command_script (int argc, char **argv);
+int command_tokens (int argc, char **argv);
