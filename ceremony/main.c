@@ -11,6 +11,7 @@ static const struct {
     const char *meaning;
     int (*run) (int argc, char **argv);
 } commands[] = {
+    { "attest", "judge a vendor's attestation of a key", command_attest },
     { "script", "check a ceremony script, or print it on paper", command_script },
     { "tokens", "list the tokens here, and which keys each can generate", command_tokens },
     { "version", "show the version of this program", command_version },

@@ -4,7 +4,7 @@
 #include "ceremony/base/encode.h"
 #include "ceremony/base/errors.h"
 #include "ceremony/base/file.h"
-#include <cyaml/cyaml.h>
+#include "ceremony/base/yaml.h"
 #include <openssl/err.h>
 #include <openssl/x509.h>
 #include <stdlib.h>
@@ -12,45 +12,29 @@
 #include <time.h>
 
 #define VENDORS_MAX_LEN (256 * 1024)
+#define MAX_ROWS 256
 
 typedef struct { char *vendor, *use, *name, *spki, *source; } RowText;
-typedef struct { char *use, *firmware_from, *firmware_to, *field, *value, *reason; } DenyText;
-typedef struct {
-    RowText  *anchors;
-    guint64   anchors_count;
-    DenyText *deny;
-    guint64   deny_count;
-} VendorsText;
 
-#define TEXT(key, type, member) CYAML_FIELD_STRING_PTR (key, CYAML_FLAG_POINTER, type, member, 1, 8192)
-#define MAYBE(key, type, member) CYAML_FIELD_STRING_PTR (key, CYAML_FLAG_POINTER_NULL | CYAML_FLAG_OPTIONAL, type, member, 0, 8192)
+#define TEXT(key, type, member, required, max) { key, FIELD_TEXT, required, G_STRUCT_OFFSET (type, member), 0, max }
 
-static const cyaml_schema_field_t row_fields[] = {
-    TEXT ("vendor", RowText, vendor), TEXT ("use", RowText, use), TEXT ("name", RowText, name), TEXT ("spki", RowText, spki),
-    TEXT ("source", RowText, source), CYAML_FIELD_END
+static const YamlField row_fields[] = {
+    TEXT ("vendor", RowText, vendor, TRUE, 100), TEXT ("use", RowText, use, TRUE, 40), TEXT ("name", RowText, name, TRUE, 400),
+    TEXT ("spki", RowText, spki, TRUE, 4096), TEXT ("source", RowText, source, TRUE, 400), { NULL, 0, FALSE, 0, 0, 0 }
 };
-static const cyaml_schema_value_t row_schema = { CYAML_VALUE_MAPPING (CYAML_FLAG_DEFAULT, RowText, row_fields) };
-static const cyaml_schema_field_t deny_fields[] = {
-    MAYBE ("use", DenyText, use), MAYBE ("firmware_from", DenyText, firmware_from), MAYBE ("firmware_to", DenyText, firmware_to),
-    MAYBE ("field", DenyText, field), MAYBE ("value", DenyText, value), TEXT ("reason", DenyText, reason), CYAML_FIELD_END
+static const YamlField deny_fields[] = {
+    TEXT ("use", AttestDeny, use, FALSE, 40), TEXT ("firmware_from", AttestDeny, firmware_from, FALSE, 40),
+    TEXT ("firmware_to", AttestDeny, firmware_to, FALSE, 40), TEXT ("field", AttestDeny, field, FALSE, 40), TEXT ("value", AttestDeny, value, FALSE, 100),
+    TEXT ("reason", AttestDeny, reason, TRUE, 400), { NULL, 0, FALSE, 0, 0, 0 }
 };
-static const cyaml_schema_value_t deny_schema = { CYAML_VALUE_MAPPING (CYAML_FLAG_DEFAULT, DenyText, deny_fields) };
-static const cyaml_schema_field_t vendors_fields[] = {
-    CYAML_FIELD_SEQUENCE ("anchors", CYAML_FLAG_POINTER, VendorsText, anchors, &row_schema, 1, 256),
-    CYAML_FIELD_SEQUENCE ("deny", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, VendorsText, deny, &deny_schema, 0, 256), CYAML_FIELD_END
+typedef struct { YamlNode *anchors, *deny; } VendorsText;
+static const YamlField top_fields[] = {
+    { "anchors", FIELD_LIST, TRUE, G_STRUCT_OFFSET (VendorsText, anchors), 0, 0 }, { "deny", FIELD_LIST, FALSE, G_STRUCT_OFFSET (VendorsText, deny), 0, 0 },
+    { NULL, 0, FALSE, 0, 0, 0 }
 };
-static const cyaml_schema_value_t vendors_schema = { CYAML_VALUE_MAPPING (CYAML_FLAG_POINTER, VendorsText, vendors_fields) };
 
-static void keep_message (cyaml_log_t level, void *ctx, const char *format, va_list args)
-{
-    GString *text = ctx;
-    if (level >= CYAML_LOG_ERROR && text->len < 500) {
-        g_autofree char *line = g_strdup_vprintf (format, args);
-        g_string_append_printf (text, "%s%s", text->len ? "; " : "", g_strstrip (line));
-    }
-}
-
-static void anchor_free (AttestAnchor *self)
+static void
+anchor_free (AttestAnchor *self)
 {
     g_free (self->vendor);
     g_free (self->use);
@@ -60,7 +44,8 @@ static void anchor_free (AttestAnchor *self)
     g_free (self);
 }
 
-static void deny_free (AttestDeny *self)
+static void
+deny_free (AttestDeny *self)
 {
     g_free (self->use);
     g_free (self->firmware_from);
@@ -71,13 +56,15 @@ static void deny_free (AttestDeny *self)
     g_free (self);
 }
 
-static void activation_free (AttestActivation *self)
+static void
+activation_free (AttestActivation *self)
 {
     g_bytes_unref (self->ak_name);
     g_free (self);
 }
 
-void attest_anchors_free (AttestAnchors *self)
+void
+attest_anchors_free (AttestAnchors *self)
 {
     if (!self)
         return;
@@ -87,80 +74,64 @@ void attest_anchors_free (AttestAnchors *self)
     g_free (self);
 }
 
-static gboolean add_row (AttestAnchors *self, const RowText *text, GError **error)
+static void
+add_row (AttestAnchors *self, const YamlNode *node, GPtrArray *problems)
 {
+    RowText text = { 0 };
+    guint before = problems->len;
+    yaml_read_map ("vendors", node, row_fields, &text, problems);
     AttestAnchor *row = g_new0 (AttestAnchor, 1);
+    row->vendor = text.vendor;
+    row->use = text.use;
+    row->name = text.name;
+    g_autofree char *spki = text.spki, *source = text.source;
     g_ptr_array_add (self->rows, row);
-    row->vendor = g_strdup (text->vendor);
-    row->use = g_strdup (text->use);
-    row->name = g_strdup (text->name);
-    row->spki = base64_decode (text->spki, -1, error);
-    if (row->spki) {
-        gsize n;
-        const guint8 *data = g_bytes_get_data (row->spki, &n), *p = data;
-        row->key = d2i_PUBKEY (NULL, &p, (long) n);
-        if (!row->key || p != data + n)
-            crypto_fail (error, "its spki isn't a public key");
-    }
-    if (row->key && row->spki && !(error && *error))
-        return TRUE;
-    g_prefix_error (error, "anchor %u (%s, %s): ", self->rows->len, text->vendor, text->name);
-    return FALSE;
+    if (problems->len > before)
+        return;
+    row->spki = base64_decode (spki, -1, NULL);
+    gsize n = 0;
+    const guint8 *data = row->spki ? g_bytes_get_data (row->spki, &n) : NULL, *p = data;
+    row->key = data ? d2i_PUBKEY (NULL, &p, (long) n) : NULL;
+    ERR_clear_error ();
+    if (!row->key || p != data + n)
+        yaml_problem (problems, "vendors", yaml_get (node, "spki"), "spki of %s: not the base64 of a DER public key (SubjectPublicKeyInfo)", row->name);
 }
 
-static char *clean (const char *text)
+static void
+add_deny (AttestAnchors *self, const YamlNode *node, GPtrArray *problems)
 {
-    return text && *text ? g_strdup (text) : NULL;
+    AttestDeny *deny = g_new0 (AttestDeny, 1);
+    g_ptr_array_add (self->denies, deny);
+    yaml_read_map ("vendors", node, deny_fields, deny, problems);
+    if (!deny->field != !deny->value || !(deny->use || deny->field || deny->firmware_from || deny->firmware_to))
+        yaml_problem (problems, "vendors", node, "deny: a field needs a value, and a rule needs something that it strikes");
 }
 
-static gboolean add_all (AttestAnchors *self, const VendorsText *text, GError **error)
+AttestAnchors *
+attest_anchors_parse (const void *data, gsize len, GError **error)
 {
-    for (guint64 i = 0; i < text->anchors_count; i++)
-        if (!add_row (self, &text->anchors[i], error))
-            return FALSE;
-    for (guint64 i = 0; i < text->deny_count; i++) {
-        const DenyText *d = &text->deny[i];
-        AttestDeny *deny = g_new0 (AttestDeny, 1);
-        *deny = (AttestDeny) { clean (d->use), clean (d->firmware_from), clean (d->firmware_to), clean (d->field), clean (d->value), clean (d->reason) };
-        g_ptr_array_add (self->denies, deny);
-        if (!deny->field != !deny->value || !(deny->use || deny->field || deny->firmware_from || deny->firmware_to)) {
-            g_set_error (error, BASE_ERROR, BASE_ERROR_FORMAT, "deny rule %u: a field needs a value, and a rule needs something that it strikes",
-                         (guint) i + 1);
-            return FALSE;
-        }
-    }
-    return TRUE;
-}
-
-AttestAnchors *attest_anchors_parse (const void *data, gsize len, GError **error)
-{
-    if (len > VENDORS_MAX_LEN) {
-        g_set_error (error, BASE_ERROR, BASE_ERROR_LIMIT, "vendors: larger than %d bytes", VENDORS_MAX_LEN);
+    g_autoptr (YamlNode) top = yaml_tree_parse ("vendors", data, len, error);
+    if (!top)
         return NULL;
-    }
-    g_autoptr (GString) message = g_string_new (NULL);
-    VendorsText *text = NULL;
-    cyaml_config_t config = { .log_fn = keep_message, .log_ctx = message, .mem_fn = cyaml_mem, .log_level = CYAML_LOG_ERROR, .flags = CYAML_CFG_NO_ALIAS };
-    cyaml_err_t err = cyaml_load_data (data, len, &config, &vendors_schema, (cyaml_data_t **) &text, NULL);
-    if (err != CYAML_OK || !text) {
-        g_set_error (error, BASE_ERROR, BASE_ERROR_FORMAT, "vendors: %s", message->len ? message->str : err ? cyaml_strerror (err) : "empty");
-        return NULL;
-    }
     g_autoptr (AttestAnchors) self = g_new0 (AttestAnchors, 1);
+    g_autoptr (GPtrArray) problems = g_ptr_array_new_with_free_func (g_free);
+    VendorsText text = { NULL, NULL };
     self->rows = g_ptr_array_new_with_free_func ((GDestroyNotify) anchor_free);
     self->denies = g_ptr_array_new_with_free_func ((GDestroyNotify) deny_free);
     self->activations = g_ptr_array_new_with_free_func ((GDestroyNotify) activation_free);
     self->at_ms = -1;
-    gboolean ok = add_all (self, text, error);
-    cyaml_free (&config, &vendors_schema, text, 0);
-    if (!ok) {
-        g_prefix_error (error, "vendors: ");
-        return NULL;
-    }
-    return g_steal_pointer (&self);
+    yaml_read_map ("vendors", top, top_fields, &text, problems);
+    for (guint i = 0; text.anchors && i < text.anchors->items->len && i < MAX_ROWS; i++)
+        add_row (self, text.anchors->items->pdata[i], problems);
+    for (guint i = 0; text.deny && i < text.deny->items->len && i < MAX_ROWS; i++)
+        add_deny (self, text.deny->items->pdata[i], problems);
+    if ((text.anchors && text.anchors->items->len > MAX_ROWS) || (text.deny && text.deny->items->len > MAX_ROWS))
+        yaml_problem (problems, "vendors", top, "more than %d rows", MAX_ROWS);
+    return yaml_problems_end (problems, error) ? g_steal_pointer (&self) : NULL;
 }
 
-AttestAnchors *attest_anchors_load (const char *path, GError **error)
+AttestAnchors *
+attest_anchors_load (const char *path, GError **error)
 {
     g_autoptr (GBytes) bytes = file_read (path, VENDORS_MAX_LEN, error);
     AttestAnchors *self = bytes ? attest_anchors_parse (g_bytes_get_data (bytes, NULL), g_bytes_get_size (bytes), error) : NULL;
@@ -169,7 +140,8 @@ AttestAnchors *attest_anchors_load (const char *path, GError **error)
     return self;
 }
 
-char *attest_anchors_default_path (void)
+char *
+attest_anchors_default_path (void)
 {
     const char *set = g_getenv ("CEREMONY_VENDORS");
     if (set && *set)
@@ -184,7 +156,8 @@ char *attest_anchors_default_path (void)
 
 void attest_anchors_set_time (AttestAnchors *self, gint64 ms) { self->at_ms = ms; }
 
-void attest_anchors_add_activation (AttestAnchors *self, GBytes *ak_name, const guint8 *ek_spki_sha256)
+void
+attest_anchors_add_activation (AttestAnchors *self, GBytes *ak_name, const guint8 *ek_spki_sha256)
 {
     AttestActivation *fact = g_new0 (AttestActivation, 1);
     fact->ak_name = g_bytes_ref (ak_name);
@@ -192,12 +165,14 @@ void attest_anchors_add_activation (AttestAnchors *self, GBytes *ak_name, const 
     g_ptr_array_add (self->activations, fact);
 }
 
-gint64 anchors_time (const AttestAnchors *self)
+gint64
+anchors_time (const AttestAnchors *self)
 {
     return self->at_ms >= 0 ? self->at_ms / 1000 : (gint64) time (NULL);
 }
 
-int firmware_compare (const char *a, const char *b)
+int
+firmware_compare (const char *a, const char *b)
 {
     for (;;) {
         char *ea, *eb;

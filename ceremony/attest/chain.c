@@ -18,14 +18,16 @@ typedef struct {
     int                  weight;                /* of the reason: what was nearest to holding is told */
 } Walk;
 
-void chain_clear (Chain *self)
+void
+chain_clear (Chain *self)
 {
     g_clear_pointer (&self->path, g_ptr_array_unref);
     g_clear_pointer (&self->exceptions, g_ptr_array_unref);
 }
 
 G_GNUC_PRINTF (3, 4)
-static void complain (Walk *w, int weight, const char *format, ...)
+static void
+complain (Walk *w, int weight, const char *format, ...)
 {
     if (weight <= w->weight)
         return;
@@ -38,7 +40,8 @@ static void complain (Walk *w, int weight, const char *format, ...)
 }
 
 /* The INTEGER @in as an unsigned number: its octets with a zero before them where the first bit is set. */
-static gboolean unsigned_integer (Der in, guint8 *out, gsize *n)
+static gboolean
+unsigned_integer (Der in, guint8 *out, gsize *n)
 {
     if (in.n < 1 || in.n > 72)
         return FALSE;
@@ -53,7 +56,8 @@ static gboolean unsigned_integer (Der in, guint8 *out, gsize *n)
 }
 
 /* Gives the signature with r and s read as unsigned; NULL where it isn't an ECDSA signature, or needs no help. */
-static GBytes *unsigned_ecdsa (Der sig)
+static GBytes *
+unsigned_ecdsa (Der sig)
 {
     Der seq, r, s;
     guint8 body[160], out[168];
@@ -70,7 +74,8 @@ static GBytes *unsigned_ecdsa (Der sig)
     return g_bytes_new (out, n + rn + sn);
 }
 
-static gboolean signed_by_unsigned (const AttestCert *cert, EVP_PKEY *key)
+static gboolean
+signed_by_unsigned (const AttestCert *cert, EVP_PKEY *key)
 {
     const ASN1_BIT_STRING *sig = NULL;
     const X509_ALGOR *alg = NULL;
@@ -92,14 +97,16 @@ static gboolean signed_by_unsigned (const AttestCert *cert, EVP_PKEY *key)
 }
 
 /* SHA-1 and older prove nothing any more. */
-static gboolean weak_digest (const AttestCert *cert)
+static gboolean
+weak_digest (const AttestCert *cert)
 {
     int digest = NID_undef, pkey;
     return OBJ_find_sigid_algs (X509_get_signature_nid (cert->x), &digest, &pkey) &&
            (digest == NID_sha1 || digest == NID_md5 || digest == NID_md4 || digest == NID_md2 || digest == NID_mdc2);
 }
 
-gboolean cert_signed_by (const AttestCert *cert, EVP_PKEY *key, gboolean allow_negative, gboolean *negative)
+gboolean
+cert_signed_by (const AttestCert *cert, EVP_PKEY *key, gboolean allow_negative, gboolean *negative)
 {
     if (negative)
         *negative = FALSE;
@@ -116,7 +123,8 @@ gboolean cert_signed_by (const AttestCert *cert, EVP_PKEY *key, gboolean allow_n
     return TRUE;
 }
 
-static gboolean known_critical (const ChainRules *rules, X509_EXTENSION *ext)
+static gboolean
+known_critical (const ChainRules *rules, X509_EXTENSION *ext)
 {
     switch (OBJ_obj2nid (X509_EXTENSION_get_object (ext))) {
     case NID_basic_constraints:
@@ -130,7 +138,8 @@ static gboolean known_critical (const ChainRules *rules, X509_EXTENSION *ext)
     return rules->critical && g_strv_contains (rules->critical, oid);
 }
 
-static gboolean dates_and_extensions (Walk *w, const AttestCert *c, gint64 now)
+static gboolean
+dates_and_extensions (Walk *w, const AttestCert *c, gint64 now)
 {
     time_t at = (time_t) now;
     if (X509_cmp_time (X509_get0_notBefore (c->x), &at) != -1) {
@@ -154,7 +163,8 @@ static gboolean dates_and_extensions (Walk *w, const AttestCert *c, gint64 now)
 }
 
 /* RFC 5280 4.2.1.9 and 4.2.1.3 for the issuer at @at of the path, with the vendor's exceptions. */
-static gboolean issuer_constraints (Walk *w, guint at)
+static gboolean
+issuer_constraints (Walk *w, guint at)
 {
     const AttestCert *c = w->out->path->pdata[at];
     ChainAllow allow = w->rules->allow ? w->rules->allow (c, at + 1 == w->out->path->len) : 0;
@@ -188,7 +198,8 @@ static gboolean issuer_constraints (Walk *w, guint at)
     return TRUE;
 }
 
-static gboolean path_holds (Walk *w)
+static gboolean
+path_holds (Walk *w)
 {
     gint64 now = anchors_time (w->anchors);
     g_ptr_array_set_size (w->out->exceptions, 0);
@@ -198,12 +209,14 @@ static gboolean path_holds (Walk *w)
     return TRUE;
 }
 
-static gboolean check_signature (Walk *w, const AttestCert *cert, EVP_PKEY *key)
+static gboolean
+check_signature (Walk *w, const AttestCert *cert, EVP_PKEY *key)
 {
     return w->signatures++ < MAX_SIGNATURES && cert_signed_by (cert, key, w->rules->negative_ecdsa, NULL);
 }
 
-static gboolean to_anchor (Walk *w, const AttestCert *cur)
+static gboolean
+to_anchor (Walk *w, const AttestCert *cur)
 {
     for (guint i = 0; i < w->anchors->rows->len; i++) {
         const AttestAnchor *a = w->anchors->rows->pdata[i];
@@ -221,12 +234,14 @@ static gboolean to_anchor (Walk *w, const AttestCert *cur)
     return FALSE;
 }
 
-static gboolean on_path (const Walk *w, const AttestCert *cert)
+static gboolean
+on_path (const Walk *w, const AttestCert *cert)
 {
     return g_ptr_array_find (w->out->path, cert, NULL);
 }
 
-static gboolean climb (Walk *w, const AttestCert *cur)
+static gboolean
+climb (Walk *w, const AttestCert *cur)
 {
     g_ptr_array_add (w->out->path, (gpointer) cur);
     if (to_anchor (w, cur))
@@ -237,8 +252,10 @@ static gboolean climb (Walk *w, const AttestCert *cur)
         if (X509_NAME_cmp (X509_get_subject_name (up->x), X509_get_issuer_name (cur->x)) != 0)
             continue;
         if (on_path (w, up)) {
-            if (up == cur)
-                complain (w, 20, "the certificate %s is signed by itself and isn't an anchor of this vendor", cur->subject);
+            if (up == cur && check_signature (w, cur, X509_get0_pubkey (up->x))) {
+                complain (w, 10 + (int) w->out->path->len, "there is no vendor root: %s is signed by itself and isn't an anchor of this vendor", cur->subject);
+                named = TRUE;
+            }
             continue;
         }
         named = TRUE;
@@ -254,7 +271,8 @@ static gboolean climb (Walk *w, const AttestCert *cur)
     return FALSE;
 }
 
-gboolean chain_find (const Evidence *ev, const AttestCert *leaf, const AttestAnchors *anchors, const ChainRules *rules, Chain *out, char **reason)
+gboolean
+chain_find (const Evidence *ev, const AttestCert *leaf, const AttestAnchors *anchors, const ChainRules *rules, Chain *out, char **reason)
 {
     out->path = g_ptr_array_new ();
     out->exceptions = g_ptr_array_new_with_free_func (g_free);

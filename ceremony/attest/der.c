@@ -2,7 +2,8 @@
 #include <string.h>
 
 /* X.690 8.1 and 10.1: the length in its shortest form. */
-static gboolean take_length (Der *in, gsize *len)
+static gboolean
+take_length (Der *in, gsize *len)
 {
     if (in->n < 1)
         return FALSE;
@@ -24,7 +25,8 @@ static gboolean take_length (Der *in, gsize *len)
     return value >= 0x80 && value <= in->n;
 }
 
-gboolean der_next (Der *in, guint8 *tag, Der *content, Der *whole)
+gboolean
+der_next (Der *in, guint8 *tag, Der *content, Der *whole)
 {
     Der at = *in;
     gsize len;
@@ -43,7 +45,8 @@ gboolean der_next (Der *in, guint8 *tag, Der *content, Der *whole)
     return TRUE;
 }
 
-gboolean der_take (Der *in, guint8 tag, Der *content)
+gboolean
+der_take (Der *in, guint8 tag, Der *content)
 {
     Der at = *in;
     guint8 t;
@@ -53,13 +56,15 @@ gboolean der_take (Der *in, guint8 tag, Der *content)
     return TRUE;
 }
 
-gboolean der_only (const void *data, gsize len, guint8 tag, Der *content)
+gboolean
+der_only (const void *data, gsize len, guint8 tag, Der *content)
 {
     Der in = { data, len };
     return der_take (&in, tag, content) && in.n == 0;
 }
 
-gboolean der_u64 (Der c, guint64 *value)
+gboolean
+der_u64 (Der c, guint64 *value)
 {
     if (c.n < 1 || c.p[0] & 0x80 || (c.n > 1 && c.p[0] == 0 && !(c.p[1] & 0x80)) || c.n > 9 || (c.n == 9 && c.p[0] != 0))
         return FALSE;
@@ -70,7 +75,8 @@ gboolean der_u64 (Der c, guint64 *value)
     return TRUE;
 }
 
-gboolean der_equal (Der content, const void *data, gsize len)
+gboolean
+der_equal (Der content, const void *data, gsize len)
 {
     return content.n == len && memcmp (content.p, data, len) == 0;
 }

@@ -15,7 +15,8 @@ typedef struct {
     GPtrArray *unknown;                         /* AttestBlob: perhaps a detached signature, if there is something that wants one */
 } Sorter;
 
-static void cert_free (AttestCert *self)
+static void
+cert_free (AttestCert *self)
 {
     X509_free (self->x);
     g_bytes_unref (self->der);
@@ -26,7 +27,8 @@ static void cert_free (AttestCert *self)
     g_free (self);
 }
 
-static void csr_free (AttestCsr *self)
+static void
+csr_free (AttestCsr *self)
 {
     X509_REQ_free (self->req);
     g_bytes_unref (self->der);
@@ -35,14 +37,16 @@ static void csr_free (AttestCsr *self)
     g_free (self);
 }
 
-static void blob_free (AttestBlob *self)
+static void
+blob_free (AttestBlob *self)
 {
     g_bytes_unref (self->bytes);
     g_free (self->file);
     g_free (self);
 }
 
-void evidence_free (Evidence *self)
+void
+evidence_free (Evidence *self)
 {
     if (!self)
         return;
@@ -53,7 +57,8 @@ void evidence_free (Evidence *self)
     g_free (self);
 }
 
-static char *name_text (const X509_NAME *name)
+static char *
+name_text (const X509_NAME *name)
 {
     BIO *bio = BIO_new (BIO_s_mem ());
     char *data = NULL;
@@ -64,7 +69,8 @@ static char *name_text (const X509_NAME *name)
     return text;
 }
 
-static GBytes *pubkey_der (X509_PUBKEY *key)
+static GBytes *
+pubkey_der (X509_PUBKEY *key)
 {
     guint8 *out = NULL;
     int n = key ? i2d_X509_PUBKEY (key, &out) : -1;
@@ -75,7 +81,8 @@ static GBytes *pubkey_der (X509_PUBKEY *key)
     return bytes;
 }
 
-static void add_blob (Sorter *s, AttestBlobKind kind, const void *data, gsize len)
+static void
+add_blob (Sorter *s, AttestBlobKind kind, const void *data, gsize len)
 {
     AttestBlob *blob = g_new0 (AttestBlob, 1);
     *blob = (AttestBlob) { kind, g_bytes_new (data, len), g_strdup (s->file) };
@@ -83,7 +90,8 @@ static void add_blob (Sorter *s, AttestBlobKind kind, const void *data, gsize le
 }
 
 /* TRUE where the element is a certificate; it may be refused for their number. */
-static gboolean add_cert (Sorter *s, const guint8 *der, gsize len, GError **error)
+static gboolean
+add_cert (Sorter *s, const guint8 *der, gsize len, GError **error)
 {
     const guint8 *p = der;
     X509 *x = d2i_X509 (NULL, &p, (long) len);
@@ -114,7 +122,8 @@ static const char *const embedded_oids[] = {
 };
 
 /* id-aa-attestation of draft-ietf-lamps-csr-attestation: the certificates that its bundle carries, wherever they stand in it. */
-static void collect_nested (Sorter *s, Der in, guint depth)
+static void
+collect_nested (Sorter *s, Der in, guint depth)
 {
     Der content, whole;
     guint8 tag;
@@ -123,7 +132,8 @@ static void collect_nested (Sorter *s, Der in, guint depth)
             collect_nested (s, content, depth + 1);
 }
 
-static void csr_embedded (Sorter *s, X509_REQ *req)
+static void
+csr_embedded (Sorter *s, X509_REQ *req)
 {
     STACK_OF (X509_EXTENSION) *exts = X509_REQ_get_extensions (req);
     for (int i = 0; exts && i < sk_X509_EXTENSION_num (exts); i++) {
@@ -149,7 +159,8 @@ static void csr_embedded (Sorter *s, X509_REQ *req)
     ERR_clear_error ();
 }
 
-static gboolean add_csr (Sorter *s, const guint8 *der, gsize len)
+static gboolean
+add_csr (Sorter *s, const guint8 *der, gsize len)
 {
     const guint8 *p = der;
     X509_REQ *req = d2i_X509_REQ (NULL, &p, (long) len);
@@ -168,7 +179,8 @@ static gboolean add_csr (Sorter *s, const guint8 *der, gsize len)
     return TRUE;
 }
 
-static gboolean add_pkcs7 (Sorter *s, const guint8 *der, gsize len, GError **error)
+static gboolean
+add_pkcs7 (Sorter *s, const guint8 *der, gsize len, GError **error)
 {
     const guint8 *p = der;
     PKCS7 *p7 = d2i_PKCS7 (NULL, &p, (long) len);
@@ -187,7 +199,8 @@ static gboolean add_pkcs7 (Sorter *s, const guint8 *der, gsize len, GError **err
     return ok;
 }
 
-static gboolean add_key (Sorter *s, const guint8 *der, gsize len)
+static gboolean
+add_key (Sorter *s, const guint8 *der, gsize len)
 {
     const guint8 *p = der;
     X509_PUBKEY *key = d2i_X509_PUBKEY (NULL, &p, (long) len);
@@ -200,7 +213,8 @@ static gboolean add_key (Sorter *s, const guint8 *der, gsize len)
 }
 
 /* PKCS#8, PKCS#1 and SEC 1 private keys begin with a SEQUENCE whose first element is the INTEGER 0 or 1; so does no other thing we read. */
-static gboolean looks_private (const guint8 *der, gsize len)
+static gboolean
+looks_private (const guint8 *der, gsize len)
 {
     Der in = { der, len }, seq, version, second;
     guint8 tag;
@@ -208,14 +222,16 @@ static gboolean looks_private (const guint8 *der, gsize len)
            der_next (&seq, &tag, &second, NULL) && (tag == DER_INTEGER || tag == DER_SEQUENCE || tag == DER_OCTET_STRING);
 }
 
-static gboolean refuse_private (Sorter *s, GError **error)
+static gboolean
+refuse_private (Sorter *s, GError **error)
 {
     g_set_error (error, BASE_ERROR, BASE_ERROR_FORMAT, "%s: this is a private key, and it was not read further; a key that lies in a file doesn't "
                  "live in a device: give the attestation", s->file);
     return FALSE;
 }
 
-static gboolean sort_der (Sorter *s, const guint8 *data, gsize len, gboolean *known, GError **error)
+static gboolean
+sort_der (Sorter *s, const guint8 *data, gsize len, gboolean *known, GError **error)
 {
     g_autoptr (GError) inner = NULL;
     *known = TRUE;
@@ -243,7 +259,8 @@ static gboolean sort_der (Sorter *s, const guint8 *data, gsize len, gboolean *kn
     return TRUE;
 }
 
-static gboolean sort_pem_block (Sorter *s, const char *label, const guint8 *data, gsize len, GError **error)
+static gboolean
+sort_pem_block (Sorter *s, const char *label, const guint8 *data, gsize len, GError **error)
 {
     GError *inner = NULL;
     gboolean ok;
@@ -270,7 +287,8 @@ static gboolean sort_pem_block (Sorter *s, const char *label, const guint8 *data
     return ok;
 }
 
-static guint count_begins (const char *data, gsize len)
+static guint
+count_begins (const char *data, gsize len)
 {
     guint n = 0;
     for (const char *p = data; (p = g_strstr_len (p, (gssize) (len - (gsize) (p - data)), "-----BEGIN ")); p += 11)
@@ -278,7 +296,8 @@ static guint count_begins (const char *data, gsize len)
     return n;
 }
 
-static gboolean sort_pem (Sorter *s, const char *data, gsize len, GError **error)
+static gboolean
+sort_pem (Sorter *s, const char *data, gsize len, GError **error)
 {
     BIO *bio = BIO_new_mem_buf (data, (int) len);
     char *label = NULL, *header = NULL;
@@ -302,7 +321,8 @@ static gboolean sort_pem (Sorter *s, const char *data, gsize len, GError **error
     return ok;
 }
 
-static GBytes *inflate_gzip (Sorter *s, const guint8 *data, gsize len, GError **error)
+static GBytes *
+inflate_gzip (Sorter *s, const guint8 *data, gsize len, GError **error)
 {
     g_autoptr (GConverter) gz = G_CONVERTER (g_zlib_decompressor_new (G_ZLIB_COMPRESSOR_FORMAT_GZIP));
     g_autoptr (GInputStream) raw = g_memory_input_stream_new_from_data (data, (gssize) len, NULL);
@@ -321,7 +341,8 @@ static GBytes *inflate_gzip (Sorter *s, const guint8 *data, gsize len, GError **
 }
 
 /* Marvell's response header: four 32-bit words, the third being the whole length (firmware 3.x), the first 0 (success). */
-static gboolean looks_marvell (const guint8 *p, gsize n)
+static gboolean
+looks_marvell (const guint8 *p, gsize n)
 {
     return n > 256 + 32 && p[0] == 0 && p[1] == 0 && p[2] == 0 && p[3] == 0 && (guint32) (p[8] << 24 | p[9] << 16 | p[10] << 8 | p[11]) == n;
 }
@@ -332,7 +353,8 @@ static gboolean tpm_hash (guint alg) { return alg == 0x0004 || (alg >= 0x000b &&
 
 /* TPM 2.0 part 2: TPMS_ATTEST starts with TPM_GENERATED_VALUE, TPMT_PUBLIC with type and nameAlg, TPMT_SIGNATURE with scheme and hash.
  * Tools write the first bare or as TPM2B, the second mostly as TPM2B, the third bare. */
-static gboolean sort_tpm (Sorter *s, const guint8 *p, gsize n)
+static gboolean
+sort_tpm (Sorter *s, const guint8 *p, gsize n)
 {
     const guint8 *q = p;
     gsize m = n;
@@ -349,18 +371,20 @@ static gboolean sort_tpm (Sorter *s, const guint8 *p, gsize n)
     return TRUE;
 }
 
-static gboolean is_base64_text (const guint8 *p, gsize n)
+static gboolean
+is_base64_text (const guint8 *p, gsize n)
 {
     gsize chars = 0;
     for (gsize i = 0; i < n; i++)
-        if (g_ascii_isalnum (p[i]) || p[i] == '+' || p[i] == '/' || p[i] == '=')
+        if (g_ascii_isalnum (p[i]) || (p[i] && strchr ("+/-_=", p[i])))
             chars++;
         else if (!g_ascii_isspace (p[i]))
             return FALSE;
-    return chars >= 64 && chars % 4 == 0;
+    return chars >= 64;
 }
 
-static gboolean sort_bytes (Sorter *s, const guint8 *p, gsize n, guint depth, GError **error)
+static gboolean
+sort_bytes (Sorter *s, const guint8 *p, gsize n, guint depth, GError **error)
 {
     gboolean known = FALSE;
     if (n >= 3 && memcmp (p, "\xef\xbb\xbf", 3) == 0)
@@ -391,7 +415,7 @@ static gboolean sort_bytes (Sorter *s, const guint8 *p, gsize n, guint depth, GE
         return TRUE;
     }
     if (depth < 2 && is_base64_text (p, n)) {
-        g_autofree char *text = g_strndup ((const char *) p, n);
+        g_autofree char *text = g_strdelimit (g_strdelimit (g_strndup ((const char *) p, n), "-", '+'), "_", '/');
         gsize len;
         g_autofree guchar *raw = g_base64_decode (text, &len);
         return sort_bytes (s, raw, len, 2, error);
@@ -407,7 +431,8 @@ static gboolean sort_bytes (Sorter *s, const guint8 *p, gsize n, guint depth, GE
 }
 
 /* Bytes without a form of their own are a detached signature, if there is one document that wants one. */
-static gboolean settle_unknown (Sorter *s, GError **error)
+static gboolean
+settle_unknown (Sorter *s, GError **error)
 {
     gboolean wanted = FALSE;
     for (guint i = 0; i < s->ev->blobs->len; i++)
@@ -426,7 +451,8 @@ static gboolean settle_unknown (Sorter *s, GError **error)
     return TRUE;
 }
 
-static gboolean sort_all (Sorter *s, GPtrArray *inputs, GBytes *csr, GError **error)
+static gboolean
+sort_all (Sorter *s, GPtrArray *inputs, GBytes *csr, GError **error)
 {
     for (guint i = 0; i < inputs->len; i++) {
         AttestInput *in = inputs->pdata[i];
@@ -448,7 +474,8 @@ static gboolean sort_all (Sorter *s, GPtrArray *inputs, GBytes *csr, GError **er
     return settle_unknown (s, error);
 }
 
-Evidence *evidence_read (GPtrArray *inputs, GBytes *csr, GError **error)
+Evidence *
+evidence_read (GPtrArray *inputs, GBytes *csr, GError **error)
 {
     if (inputs->len > ATTEST_MAX_INPUTS) {
         g_set_error (error, BASE_ERROR, BASE_ERROR_LIMIT, "more than %d files", ATTEST_MAX_INPUTS);
@@ -464,7 +491,8 @@ Evidence *evidence_read (GPtrArray *inputs, GBytes *csr, GError **error)
     return sort_all (&s, inputs, csr, error) ? g_steal_pointer (&ev) : NULL;
 }
 
-gboolean spki_same (GBytes *a, GBytes *b)
+gboolean
+spki_same (GBytes *a, GBytes *b)
 {
     if (!a || !b)
         return FALSE;
@@ -479,7 +507,8 @@ gboolean spki_same (GBytes *a, GBytes *b)
     return same;
 }
 
-const guint8 *cert_extension (const AttestCert *cert, const char *oid, gsize *len, guint *n)
+const guint8 *
+cert_extension (const AttestCert *cert, const char *oid, gsize *len, guint *n)
 {
     ASN1_OBJECT *object = OBJ_txt2obj (oid, 1);
     int first = X509_get_ext_by_OBJ (cert->x, object, -1);
@@ -494,7 +523,8 @@ const guint8 *cert_extension (const AttestCert *cert, const char *oid, gsize *le
     return ASN1_STRING_get0_data (value);
 }
 
-char *cert_cn (const AttestCert *cert)
+char *
+cert_cn (const AttestCert *cert)
 {
     X509_NAME *name = X509_get_subject_name (cert->x);
     int at = X509_NAME_get_index_by_NID (name, NID_commonName, -1);

@@ -14,7 +14,8 @@
 static const char *const rsa_levels[] = { USAGE "13", USAGE "12", USAGE "8", USAGE "7" };
 static const char *const ecc_levels[] = { USAGE "13", USAGE "15" };
 
-static gboolean has_usage (const AttestCert *cert, const char *oid)
+static gboolean
+has_usage (const AttestCert *cert, const char *oid)
 {
     EXTENDED_KEY_USAGE *eku = X509_get_ext_d2i (cert->x, NID_ext_key_usage, NULL, NULL);
     char text[80] = "";
@@ -25,7 +26,8 @@ static gboolean has_usage (const AttestCert *cert, const char *oid)
     return only && g_str_equal (text, oid);
 }
 
-static gboolean read_u32 (const AttestCert *cert, const char *oid, guint32 *value)
+static gboolean
+read_u32 (const AttestCert *cert, const char *oid, guint32 *value)
 {
     gsize len;
     guint n;
@@ -36,7 +38,8 @@ static gboolean read_u32 (const AttestCert *cert, const char *oid, guint32 *valu
     return TRUE;
 }
 
-static gboolean levels_hold (const Chain *chain, const char *const *levels, guint n)
+static gboolean
+levels_hold (const Chain *chain, const char *const *levels, guint n)
 {
     gboolean ok = chain->path->len == n;
     for (guint i = 0; ok && i < n; i++)
@@ -45,7 +48,8 @@ static gboolean levels_hold (const Chain *chain, const char *const *levels, guin
 }
 
 /* The name of the certificate that signs keys ends in the serial number: "521174", "Luna K7-521174". */
-static void check_device (AttestResult *claim, const AttestCert *device)
+static void
+check_device (AttestResult *claim, const AttestCert *device)
 {
     g_autofree char *cn = cert_cn (device);
     const char *dash = cn ? strrchr (cn, '-') : NULL;
@@ -62,7 +66,8 @@ static void check_device (AttestResult *claim, const AttestCert *device)
     }
 }
 
-static void read_leaf (AttestResult *claim, const AttestCert *leaf)
+static void
+read_leaf (AttestResult *claim, const AttestCert *leaf)
 {
     guint32 value;
     if (read_u32 (leaf, FIELD "1", &value))
@@ -74,7 +79,8 @@ static void read_leaf (AttestResult *claim, const AttestCert *leaf)
     claim_set_str (claim, "object_id", cn);
 }
 
-static void judge (AttestJob *job, const AttestCert *leaf)
+static void
+judge (AttestJob *job, const AttestCert *leaf)
 {
     static const char *const critical[] = { "2.5.29.37", NULL };
     static const ChainRules rules = { .use = "luna", .critical = critical, .negative_ecdsa = TRUE };
@@ -97,7 +103,8 @@ static void judge (AttestJob *job, const AttestCert *leaf)
     claim_anomaly (claim, "cloning-domain: a Luna may share keys with others of its cloning domain, which a confirmation doesn't show");
 }
 
-void luna_collect (AttestJob *job)
+void
+luna_collect (AttestJob *job)
 {
     for (guint i = 0; i < job->evidence->certs->len; i++) {
         const AttestCert *cert = job->evidence->certs->pdata[i];

@@ -28,7 +28,8 @@ static guint32 be32 (const guint8 *p) { return (guint32) p[0] << 24 | (guint32) 
 static guint be16 (const guint8 *p) { return (guint) p[0] << 8 | p[1]; }
 
 /* Reads the object at @at of the @n signed bytes; @end gets where it ends. */
-static gboolean read_object (const guint8 *p, gsize n, gsize at, Object *out, gsize *end)
+static gboolean
+read_object (const guint8 *p, gsize n, gsize at, Object *out, gsize *end)
 {
     if (n < 12 || at > n - 12)
         return FALSE;
@@ -54,7 +55,8 @@ static gboolean read_object (const guint8 *p, gsize n, gsize at, Object *out, gs
     return TRUE;
 }
 
-static const Attr *attr (const Object *o, guint32 type)
+static const Attr *
+attr (const Object *o, guint32 type)
 {
     for (guint i = 0; i < o->n; i++)
         if (o->attrs[i].type == type)
@@ -63,7 +65,8 @@ static const Attr *attr (const Object *o, guint32 type)
 }
 
 /* An unsigned attribute of 1 to 8 octets; -1 where absent or something else. */
-static gint64 number (const Object *o, guint32 type)
+static gint64
+number (const Object *o, guint32 type)
 {
     const Attr *a = attr (o, type);
     if (!a || a->len < 1 || a->len > 8)
@@ -74,7 +77,8 @@ static gint64 number (const Object *o, guint32 type)
     return v > G_MAXINT64 ? -1 : (gint64) v;
 }
 
-static AttestTri flag (const Object *o, guint32 type)
+static AttestTri
+flag (const Object *o, guint32 type)
 {
     gint64 v = number (o, type);
     return v == 0 ? ATTEST_FALSE : v == 1 ? ATTEST_TRUE : ATTEST_NULL;
@@ -82,7 +86,8 @@ static AttestTri flag (const Object *o, guint32 type)
 
 /* Firmware 3.x: response header (code, flags, total, buffer), and buffer bytes before the signature a header of version, flags and the
  * offsets of one or two objects. Everything must lie in the signed bytes, and the objects must fill them. */
-static gboolean read_new (const guint8 *p, gsize total, Object objects[2], guint *n)
+static gboolean
+read_new (const guint8 *p, gsize total, Object objects[2], guint *n)
 {
     gsize len = total - SIGNATURE_LEN, end = 0, end2 = 0;
     if (len < 24 || be32 (p) != 0 || be32 (p + 8) != total)
@@ -103,7 +108,8 @@ static gboolean read_new (const guint8 *p, gsize total, Object objects[2], guint
     return end2 == buffer;
 }
 
-static gboolean read_response (const guint8 *p, gsize total, Object objects[2], guint *n)
+static gboolean
+read_response (const guint8 *p, gsize total, Object objects[2], guint *n)
 {
     gsize end;
     *n = 0;
@@ -115,7 +121,8 @@ static gboolean read_response (const guint8 *p, gsize total, Object objects[2], 
     return read_object (p, total - SIGNATURE_LEN, OLD_LAYOUT_AT, &objects[0], &end) && end == total - SIGNATURE_LEN;
 }
 
-static GBytes *spki_of (EVP_PKEY *key)
+static GBytes *
+spki_of (EVP_PKEY *key)
 {
     guint8 *out = NULL;
     int n = key ? i2d_PUBKEY (key, &out) : -1;
@@ -124,7 +131,8 @@ static GBytes *spki_of (EVP_PKEY *key)
     return bytes;
 }
 
-static EVP_PKEY *from_params (const char *type, OSSL_PARAM_BLD *bld)
+static EVP_PKEY *
+from_params (const char *type, OSSL_PARAM_BLD *bld)
 {
     OSSL_PARAM *params = OSSL_PARAM_BLD_to_param (bld);
     EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_name (NULL, type, NULL);
@@ -137,7 +145,8 @@ static EVP_PKEY *from_params (const char *type, OSSL_PARAM_BLD *bld)
     return key;
 }
 
-static EVP_PKEY *rsa_key (const Attr *modulus, const Attr *exponent)
+static EVP_PKEY *
+rsa_key (const Attr *modulus, const Attr *exponent)
 {
     if (!exponent || modulus->len > 2048 || exponent->len > 64)
         return NULL;
@@ -152,7 +161,8 @@ static EVP_PKEY *rsa_key (const Attr *modulus, const Attr *exponent)
     return key;
 }
 
-static EVP_PKEY *ec_key (const Attr *point, GBytes *ekcv)
+static EVP_PKEY *
+ec_key (const Attr *point, GBytes *ekcv)
 {
     static const struct { guint32 len; const char *curve; } curves[] = {
         { 65, "P-256" }, { 97, "P-384" }, { 133, "P-521" }, { 65, "secp256k1" } };
@@ -179,7 +189,8 @@ static EVP_PKEY *ec_key (const Attr *point, GBytes *ekcv)
 }
 
 /* The key of an object: attributes 0x120 to 0x122, which must have the digest of 0x1003 and the check value of 0x173. */
-static GBytes *key_of (const Object *o, const char **why)
+static GBytes *
+key_of (const Object *o, const char **why)
 {
     const Attr *value = attr (o, ATTR_MODULUS), *ekcv = attr (o, ATTR_EKCV), *kcv = attr (o, ATTR_KCV);
     gint64 type = number (o, ATTR_KEY_TYPE);
@@ -202,7 +213,8 @@ static GBytes *key_of (const Object *o, const char **why)
 }
 
 /* Firmware 2.x signs without PKCS#1 padding: the digest behind zeros. Only the whole block is compared. */
-static gboolean raw_signature (EVP_PKEY *key, const guint8 *data, gsize n, const guint8 *sig)
+static gboolean
+raw_signature (EVP_PKEY *key, const guint8 *data, gsize n, const guint8 *sig)
 {
     guint8 block[SIGNATURE_LEN], expected[SIGNATURE_LEN] = { 0 };
     size_t len = sizeof block;
@@ -218,7 +230,8 @@ static gboolean raw_signature (EVP_PKEY *key, const guint8 *data, gsize n, const
     return ok && memcmp (block, expected, sizeof block) == 0;
 }
 
-static gboolean body_signed_by (EVP_PKEY *key, const guint8 *p, gsize total, gboolean *raw)
+static gboolean
+body_signed_by (EVP_PKEY *key, const guint8 *p, gsize total, gboolean *raw)
 {
     gsize n = total - SIGNATURE_LEN;
     *raw = FALSE;
@@ -232,7 +245,8 @@ static gboolean body_signed_by (EVP_PKEY *key, const guint8 *p, gsize total, gbo
 }
 
 /* "HSM:5.2G1804-ICM000678:PARTN:1, for FIPS mode": the card's serial number, and whether it is a partition's name. g_free. */
-static char *card_serial (const AttestCert *cert, gboolean *partition)
+static char *
+card_serial (const AttestCert *cert, gboolean *partition)
 {
     g_autofree char *cn = cert_cn (cert);
     *partition = FALSE;
@@ -243,7 +257,8 @@ static char *card_serial (const AttestCert *cert, gboolean *partition)
 }
 
 /* Cavium's card certificates are of version 1: forgiven to a card directly under the manufacturer's root. */
-static ChainAllow forgive (const AttestCert *cert, gboolean under_anchor)
+static ChainAllow
+forgive (const AttestCert *cert, gboolean under_anchor)
 {
     gboolean partition;
     g_autofree char *serial = card_serial (cert, &partition);
@@ -254,7 +269,8 @@ static const ChainRules maker_rules = { .use = "marvell", .allow = forgive };
 static const ChainRules owner_rules = { .use = "google-cloud-hsm" };
 
 /* A certificate of the pool with @spki whose chain under @rules has @length certificates; NULL: @reason says why. */
-static const AttestCert *vouched (AttestJob *job, GBytes *spki, const ChainRules *rules, guint length, Chain *chain, char **reason)
+static const AttestCert *
+vouched (AttestJob *job, GBytes *spki, const ChainRules *rules, guint length, Chain *chain, char **reason)
 {
     for (guint i = 0; i < job->evidence->certs->len; i++) {
         const AttestCert *cert = job->evidence->certs->pdata[i];
@@ -272,7 +288,8 @@ static const AttestCert *vouched (AttestJob *job, GBytes *spki, const ChainRules
     return NULL;
 }
 
-static void note_chain (AttestResult *claim, const Chain *chain)
+static void
+note_chain (AttestResult *claim, const Chain *chain)
 {
     json_t *path = json_array ();
     for (guint i = 0; i < chain->path->len; i++)
@@ -284,7 +301,8 @@ static void note_chain (AttestResult *claim, const Chain *chain)
 }
 
 /* Both chains for the partition key @spki: maker (partition, card) and owner (partition; and the card itself). */
-static gboolean check_chains (AttestJob *job, AttestResult *claim, GBytes *spki)
+static gboolean
+check_chains (AttestJob *job, AttestResult *claim, GBytes *spki)
 {
     g_auto (Chain) maker = { 0 }, owner = { 0 }, owned_card = { 0 };
     g_autofree char *why = NULL;
@@ -316,7 +334,8 @@ static gboolean check_chains (AttestJob *job, AttestResult *claim, GBytes *spki)
     return claim->authentic = TRUE;
 }
 
-static GBytes *find_signer (AttestJob *job, const guint8 *p, gsize n, gboolean *raw)
+static GBytes *
+find_signer (AttestJob *job, const guint8 *p, gsize n, gboolean *raw)
 {
     for (guint i = 0; i < job->evidence->certs->len; i++) {
         const AttestCert *cert = job->evidence->certs->pdata[i];
@@ -326,14 +345,16 @@ static GBytes *find_signer (AttestJob *job, const guint8 *p, gsize n, gboolean *
     return NULL;
 }
 
-static json_t *text_attr (const Object *o, guint32 type)
+static json_t *
+text_attr (const Object *o, guint32 type)
 {
     const Attr *a = attr (o, type);
     gsize n = a ? strnlen ((const char *) a->p, a->len) : 0;
     return n && g_utf8_validate ((const char *) a->p, (gssize) n, NULL) ? json_stringn ((const char *) a->p, n) : json_null ();
 }
 
-static void judge_private (AttestResult *claim, const Object *key)
+static void
+judge_private (AttestResult *claim, const Object *key)
 {
     AttestTri local = flag (key, ATTR_LOCAL), extractable = flag (key, ATTR_EXTRACTABLE), never = flag (key, ATTR_NEVER_EXTRACTABLE);
     claim->origin = local == ATTEST_TRUE ? ATTEST_ORIGIN_GENERATED : local == ATTEST_FALSE ? ATTEST_ORIGIN_IMPORTED : ATTEST_ORIGIN_UNKNOWN;
@@ -354,7 +375,8 @@ static void judge_private (AttestResult *claim, const Object *key)
         claim_refuse (claim, "the key can't sign (its attributes): it is no signing key");
 }
 
-static const Object *pick (const Object *objects, guint n, gint64 class)
+static const Object *
+pick (const Object *objects, guint n, gint64 class)
 {
     const Object *found = NULL;
     for (guint i = 0; i < n; i++)
@@ -366,7 +388,8 @@ static const Object *pick (const Object *objects, guint n, gint64 class)
     return found;
 }
 
-static void judge (AttestJob *job, const AttestBlob *blob)
+static void
+judge (AttestJob *job, const AttestBlob *blob)
 {
     gsize n;
     guint count;
@@ -400,7 +423,8 @@ static void judge (AttestJob *job, const AttestBlob *blob)
     judge_private (claim, private_key);
 }
 
-void marvell_collect (AttestJob *job)
+void
+marvell_collect (AttestJob *job)
 {
     for (guint i = 0; i < job->evidence->blobs->len; i++) {
         const AttestBlob *blob = job->evidence->blobs->pdata[i];

@@ -13,7 +13,8 @@
 static void silence (void *ctx, const char *format, ...) { }
 
 /* No DTD, no entities, no network, no XInclude; libxml2's own depth bound of 256 holds, as XML_PARSE_HUGE isn't given. */
-static xmlDoc *parse_xml (GBytes *bytes)
+static xmlDoc *
+parse_xml (GBytes *bytes)
 {
     gsize n;
     const char *p = g_bytes_get_data (bytes, &n);
@@ -29,7 +30,8 @@ static xmlDoc *parse_xml (GBytes *bytes)
 }
 
 /* The only child element @name of @parent; NULL where none or several. */
-static xmlNode *child (xmlNode *parent, const char *name)
+static xmlNode *
+child (xmlNode *parent, const char *name)
 {
     xmlNode *found = NULL;
     for (xmlNode *c = parent ? parent->children : NULL; c; c = c->next)
@@ -42,7 +44,8 @@ static xmlNode *child (xmlNode *parent, const char *name)
 }
 
 /* The text of an element without element children; NULL otherwise. g_free. */
-static char *text_of (xmlNode *node)
+static char *
+text_of (xmlNode *node)
 {
     if (!node)
         return NULL;
@@ -56,13 +59,15 @@ static char *text_of (xmlNode *node)
     return g_strstrip (g_string_free (g_steal_pointer (&text), FALSE));
 }
 
-static AttestTri truth (xmlNode *attributes, const char *name)
+static AttestTri
+truth (xmlNode *attributes, const char *name)
 {
     g_autofree char *text = text_of (child (attributes, name));
     return !text ? ATTEST_NULL : g_str_equal (text, "true") ? ATTEST_TRUE : g_str_equal (text, "false") ? ATTEST_FALSE : ATTEST_NULL;
 }
 
-static gboolean signed_by (const AttestCert *cert, GBytes *data, GBytes *signature)
+static gboolean
+signed_by (const AttestCert *cert, GBytes *data, GBytes *signature)
 {
     EVP_PKEY *key = X509_get0_pubkey (cert->x);
     EVP_MD_CTX *ctx = EVP_MD_CTX_new ();
@@ -74,7 +79,8 @@ static gboolean signed_by (const AttestCert *cert, GBytes *data, GBytes *signatu
     return ok;
 }
 
-static GBytes *decode_key (xmlNode *root)
+static GBytes *
+decode_key (xmlNode *root)
 {
     g_autofree char *text = text_of (child (root, "public_key"));
     if (!text)
@@ -95,13 +101,15 @@ static GBytes *decode_key (xmlNode *root)
     return ok ? g_steal_pointer (&der) : NULL;
 }
 
-static void note_text (AttestResult *claim, xmlNode *root, const char *element, const char *key)
+static void
+note_text (AttestResult *claim, xmlNode *root, const char *element, const char *key)
 {
     g_autofree char *text = text_of (child (root, element));
     claim_set_str (claim, key, text);
 }
 
-static void judge_attributes (AttestResult *claim, xmlNode *root)
+static void
+judge_attributes (AttestResult *claim, xmlNode *root)
 {
     xmlNode *attributes = child (root, "attributes");
     xmlChar *creation = xmlGetNoNsProp (root, BAD_CAST "creation");
@@ -128,7 +136,8 @@ static void judge_attributes (AttestResult *claim, xmlNode *root)
 }
 
 /* Leaf (not a CA), device "PRIMUS HSM KEY (SN: 18386101)", anchor. */
-static gboolean check_chain (AttestJob *job, AttestResult *claim, const AttestCert *signer)
+static gboolean
+check_chain (AttestJob *job, AttestResult *claim, const AttestCert *signer)
 {
     static const char *const critical[] = { "2.5.29.32", NULL };
     static const ChainRules rules = { .use = "securosys", .critical = critical };
@@ -151,7 +160,8 @@ static gboolean check_chain (AttestJob *job, AttestResult *claim, const AttestCe
     return TRUE;
 }
 
-static const AttestCert *find_signer (AttestJob *job, GBytes *xml, GBytes *signature)
+static const AttestCert *
+find_signer (AttestJob *job, GBytes *xml, GBytes *signature)
 {
     const AttestCert *found = NULL;
     for (guint i = 0; i < job->evidence->certs->len; i++) {
@@ -162,7 +172,8 @@ static const AttestCert *find_signer (AttestJob *job, GBytes *xml, GBytes *signa
     return found;
 }
 
-static void judge (AttestJob *job, const AttestBlob *xml, GBytes *signature)
+static void
+judge (AttestJob *job, const AttestBlob *xml, GBytes *signature)
 {
     xmlDoc *doc = parse_xml (xml->bytes);
     xmlNode *root = doc ? xmlDocGetRootElement (doc) : NULL;
@@ -193,7 +204,8 @@ static void judge (AttestJob *job, const AttestBlob *xml, GBytes *signature)
     xmlFreeDoc (doc);
 }
 
-void securosys_collect (AttestJob *job)
+void
+securosys_collect (AttestJob *job)
 {
     GBytes *signature = NULL;
     for (guint i = 0; i < job->evidence->blobs->len; i++) {

@@ -21,7 +21,8 @@ static const char *const capability_names[] = {
 };
 
 /* Reads a DER value of @tag out of the extension; FALSE refuses the claim where @must, or where it is malformed. */
-static gboolean take (AttestResult *claim, const AttestCert *cert, const char *oid, guint8 tag, gboolean must, Der *value)
+static gboolean
+take (AttestResult *claim, const AttestCert *cert, const char *oid, guint8 tag, gboolean must, Der *value)
 {
     gsize len;
     guint n;
@@ -35,7 +36,8 @@ static gboolean take (AttestResult *claim, const AttestCert *cert, const char *o
     return FALSE;
 }
 
-static gboolean take_bits (AttestResult *claim, const AttestCert *cert, const char *oid, guint64 *bits)
+static gboolean
+take_bits (AttestResult *claim, const AttestCert *cert, const char *oid, guint64 *bits)
 {
     Der v;
     if (!take (claim, cert, oid, DER_BIT_STRING, TRUE, &v))
@@ -50,7 +52,8 @@ static gboolean take_bits (AttestResult *claim, const AttestCert *cert, const ch
     return TRUE;
 }
 
-static gboolean take_number (AttestResult *claim, const AttestCert *cert, const char *oid, gboolean must, guint64 *number)
+static gboolean
+take_number (AttestResult *claim, const AttestCert *cert, const char *oid, gboolean must, guint64 *number)
 {
     Der v;
     if (!take (claim, cert, oid, DER_INTEGER, must, &v))
@@ -62,7 +65,8 @@ static gboolean take_number (AttestResult *claim, const AttestCert *cert, const 
     return TRUE;
 }
 
-static gboolean present (const AttestCert *cert, const char *oid)
+static gboolean
+present (const AttestCert *cert, const char *oid)
 {
     gsize len;
     guint n;
@@ -70,7 +74,8 @@ static gboolean present (const AttestCert *cert, const char *oid)
     return n > 0;
 }
 
-static void read_device (AttestResult *claim, const AttestCert *leaf)
+static void
+read_device (AttestResult *claim, const AttestCert *leaf)
 {
     Der v;
     guint64 serial;
@@ -84,7 +89,8 @@ static void read_device (AttestResult *claim, const AttestCert *leaf)
         claim->serial = g_strdup_printf ("%" G_GUINT64_FORMAT, serial);
 }
 
-static void note_bits (AttestResult *claim, guint64 origin, guint64 domains, guint64 capabilities)
+static void
+note_bits (AttestResult *claim, guint64 origin, guint64 domains, guint64 capabilities)
 {
     json_t *caps = json_array (), *doms = json_array ();
     for (guint i = 0; i < 64; i++)
@@ -98,7 +104,8 @@ static void note_bits (AttestResult *claim, guint64 origin, guint64 domains, gui
     claim_set (claim, "capabilities", caps);
 }
 
-static void read_label (AttestJob *job, AttestResult *claim, const AttestCert *leaf)
+static void
+read_label (AttestJob *job, AttestResult *claim, const AttestCert *leaf)
 {
     Der v;
     if (!take (claim, leaf, ARC "9", DER_UTF8, FALSE, &v))
@@ -113,7 +120,8 @@ static void read_label (AttestJob *job, AttestResult *claim, const AttestCert *l
         claim_refuse (claim, "the label carries the digest of another challenge");
 }
 
-static void judge_object (AttestResult *claim, guint64 origin, guint64 capabilities, guint64 id)
+static void
+judge_object (AttestResult *claim, guint64 origin, guint64 capabilities, guint64 id)
 {
     gboolean imported = origin & 0x12, generated = origin & 0x01;
     gboolean signs = capabilities & (1u << CAP_SIGN_PKCS | 1u << CAP_SIGN_PSS | 1u << CAP_SIGN_ECDSA | 1u << CAP_SIGN_EDDSA);
@@ -133,7 +141,8 @@ static void judge_object (AttestResult *claim, guint64 origin, guint64 capabilit
 }
 
 /* The device's certificate says for which serial number it stands. */
-static gboolean check_device (AttestResult *claim, const AttestCert *leaf, const Chain *chain)
+static gboolean
+check_device (AttestResult *claim, const AttestCert *leaf, const Chain *chain)
 {
     if (chain->path->len < 2) {
         claim_refuse (claim, "the certificate comes straight from a vendor key, not from a device: it attests no key");
@@ -155,7 +164,8 @@ static gboolean check_device (AttestResult *claim, const AttestCert *leaf, const
     return TRUE;
 }
 
-static void judge (AttestJob *job, const AttestCert *leaf)
+static void
+judge (AttestJob *job, const AttestCert *leaf)
 {
     static const ChainRules rules = { .use = "yubihsm2" };
     AttestResult *claim = claim_new (job, "yubihsm2", "Yubico", leaf->spki, leaf->file);
@@ -175,7 +185,8 @@ static void judge (AttestJob *job, const AttestCert *leaf)
         judge_object (claim, origin, capabilities, id);
 }
 
-void yubihsm_collect (AttestJob *job)
+void
+yubihsm_collect (AttestJob *job)
 {
     for (guint i = 0; i < job->evidence->certs->len; i++) {
         const AttestCert *cert = job->evidence->certs->pdata[i];

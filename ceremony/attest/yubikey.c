@@ -17,7 +17,8 @@ static const struct { guint8 code; const char *form, *model; } forms[] = {
     { 4, "usb-c-nano", "YubiKey 5C Nano" }, { 5, "lightning", "YubiKey 5Ci" }, { 6, "bio-usb-a", "YubiKey Bio" }, { 7, "bio-usb-c", "YubiKey C Bio" },
 };
 
-static gboolean has (const AttestCert *cert, const char *oid)
+static gboolean
+has (const AttestCert *cert, const char *oid)
 {
     gsize len;
     guint n;
@@ -26,7 +27,8 @@ static gboolean has (const AttestCert *cert, const char *oid)
 }
 
 /* The slot of an attestation's subject, two hex digits; NULL where it isn't one's. g_free. */
-static char *slot_of (const AttestCert *cert)
+static char *
+slot_of (const AttestCert *cert)
 {
     g_autofree char *cn = cert_cn (cert);
     if (!cn || !g_str_has_prefix (cn, LEAF_CN) || strlen (cn) != strlen (LEAF_CN) + 2)
@@ -38,14 +40,16 @@ static char *slot_of (const AttestCert *cert)
     return NULL;
 }
 
-static gboolean is_attestation (const AttestCert *cert)
+static gboolean
+is_attestation (const AttestCert *cert)
 {
     g_autofree char *slot = slot_of (cert);
     return slot || has (cert, ARC "7") || has (cert, ARC "8");
 }
 
 /* Gives the extension's content where it is there once with a length from @min to @max. A malformed one refuses the claim. */
-static const guint8 *field (AttestResult *claim, const AttestCert *cert, const char *oid, gsize min, gsize max, gsize *len)
+static const guint8 *
+field (AttestResult *claim, const AttestCert *cert, const char *oid, gsize min, gsize max, gsize *len)
 {
     guint n;
     const guint8 *p = cert_extension (cert, oid, len, &n);
@@ -56,7 +60,8 @@ static const guint8 *field (AttestResult *claim, const AttestCert *cert, const c
     return p;
 }
 
-static void read_serial (AttestResult *claim, const AttestCert *leaf)
+static void
+read_serial (AttestResult *claim, const AttestCert *leaf)
 {
     gsize len;
     guint64 serial;
@@ -73,7 +78,8 @@ static void read_serial (AttestResult *claim, const AttestCert *leaf)
     claim->serial = g_strdup_printf ("%" G_GUINT64_FORMAT, serial);
 }
 
-static void read_policies (AttestResult *claim, const AttestCert *leaf)
+static void
+read_policies (AttestResult *claim, const AttestCert *leaf)
 {
     gsize len;
     const guint8 *p = field (claim, leaf, ARC "8", 2, 2, &len);
@@ -83,7 +89,8 @@ static void read_policies (AttestResult *claim, const AttestCert *leaf)
         claim_anomaly (claim, "unknown-policy: PIN and touch policy %02x%02x", p[0], p[1]);
 }
 
-static void read_form (AttestResult *claim, const AttestCert *leaf, guint8 *form)
+static void
+read_form (AttestResult *claim, const AttestCert *leaf, guint8 *form)
 {
     gsize len;
     const guint8 *p = field (claim, leaf, ARC "9", 1, 1, &len);
@@ -97,7 +104,8 @@ static void read_form (AttestResult *claim, const AttestCert *leaf, guint8 *form
         claim_anomaly (claim, "unknown-form-factor: %02x", p[0]);
 }
 
-static void read_firmware (AttestResult *claim, const AttestCert *leaf)
+static void
+read_firmware (AttestResult *claim, const AttestCert *leaf)
 {
     gsize len;
     const guint8 *p = field (claim, leaf, ARC "3", 3, 3, &len);
@@ -107,7 +115,8 @@ static void read_firmware (AttestResult *claim, const AttestCert *leaf)
         claim_anomaly (claim, "no-firmware: the attestation names no firmware version");
 }
 
-static void set_model (AttestResult *claim, guint8 form, gboolean fips)
+static void
+set_model (AttestResult *claim, guint8 form, gboolean fips)
 {
     const char *name = "YubiKey";
     if (claim->firmware && claim->firmware[0] == '4' && claim->firmware[1] == '.')
@@ -123,7 +132,8 @@ static void set_model (AttestResult *claim, guint8 form, gboolean fips)
 
 /* Some F9 certificates lack basicConstraints (yubikey-manager issue 522: 5.2.4 and some of the 4 series): forgiven to the device's
  * certificate only, and only where one of the two old roots, which signed such, stands directly above it. */
-static ChainAllow forgive (const AttestCert *cert, gboolean under_anchor)
+static ChainAllow
+forgive (const AttestCert *cert, gboolean under_anchor)
 {
     return under_anchor && g_str_equal (cert->subject, "CN=Yubico PIV Attestation") &&
            (g_str_equal (cert->issuer, "CN=Yubico PIV Root CA Serial 263751") || g_str_equal (cert->issuer, "CN=Yubico U2F Root CA Serial 457200631"))
@@ -131,13 +141,15 @@ static ChainAllow forgive (const AttestCert *cert, gboolean under_anchor)
 }
 
 /* The new root has sub-CAs for other applications too: only those for PIV vouch for an F9 certificate. */
-static gboolean issued_for_piv (const AttestCert *f9)
+static gboolean
+issued_for_piv (const AttestCert *f9)
 {
     return g_str_has_prefix (f9->issuer, "CN=Yubico PIV Attestation ") || g_str_has_prefix (f9->issuer, "CN=Yubico PIV Root CA ") ||
            g_str_has_prefix (f9->issuer, "CN=Yubico U2F Root CA ");
 }
 
-static gboolean check_device (AttestResult *claim, const AttestCert *leaf, const Chain *chain)
+static gboolean
+check_device (AttestResult *claim, const AttestCert *leaf, const Chain *chain)
 {
     if (chain->path->len < 2) {
         claim_refuse (claim, "the certificate comes straight from a vendor key, not from a device: it attests no key");
@@ -160,7 +172,8 @@ static gboolean check_device (AttestResult *claim, const AttestCert *leaf, const
     return TRUE;
 }
 
-static void check_leaf (AttestResult *claim, const AttestCert *leaf, const char *slot)
+static void
+check_leaf (AttestResult *claim, const AttestCert *leaf, const char *slot)
 {
     if (X509_check_ca (leaf->x) == 1)
         claim_refuse (claim, "%s is a CA certificate, not the attestation of a key", leaf->subject);
@@ -177,7 +190,8 @@ static void check_leaf (AttestResult *claim, const AttestCert *leaf, const char 
         claim_refuse (claim, "firmware %s generated RSA keys that can be factored (ROCA, CVE-2017-15361)", claim->firmware);
 }
 
-static void judge (AttestJob *job, const AttestCert *leaf)
+static void
+judge (AttestJob *job, const AttestCert *leaf)
 {
     static const ChainRules rules = { .use = "yubikey-piv", .allow = forgive };
     g_autofree char *slot = slot_of (leaf);
@@ -202,7 +216,8 @@ static void judge (AttestJob *job, const AttestCert *leaf)
     check_leaf (claim, leaf, slot);
 }
 
-void yubikey_collect (AttestJob *job)
+void
+yubikey_collect (AttestJob *job)
 {
     for (guint i = 0; i < job->evidence->certs->len; i++) {
         const AttestCert *cert = job->evidence->certs->pdata[i];

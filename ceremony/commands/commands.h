@@ -1,6 +1,7 @@
 /* The subcommands: each reads its arguments (argv[0] is its own name), calls what it needs, prints, and gives the exit status. The table in main.c names them. */
 #pragma once
 
+int command_attest (int argc, char **argv);
 int command_version (int argc, char **argv);
 int command_script (int argc, char **argv);
 int command_tokens (int argc, char **argv);
