@@ -18,7 +18,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (Journal, journal_close)
 
 /* Starts sitting n+1: mono counts from now (CLOCK_BOOTTIME). Must come before the first append of a process. */
 void     journal_begin_sitting (Journal *self);
-guint64  journal_sitting (const Journal *self);
+guint64  journal_sitting (const Journal *self);             /* the current one; before it begins, the last one's; 0 none */
 gint64   journal_mono_ms (const Journal *self);
 
 /* Commits one event durably; @data is stolen (also on error). Gives its seq. BASE_ERROR_SPACE where the disk is full: nothing was
@@ -28,7 +28,7 @@ guint64  journal_size (const Journal *self);
 const Event *journal_event (Journal *self, guint64 seq);    /* borrowed, kept in memory */
 /* The newest event of @type, or NULL. */
 const Event *journal_last (Journal *self, const char *type);
-const MerkleTree *journal_tree (const Journal *self);
+const MerkleTree *journal_tree (const Journal *self);      /* not while another thread appends: ask in a watcher */
 
 /* Signs and stores the checkpoint of the current size (again the stored one where nothing was added since). The note is the journal's. */
 const char *journal_checkpoint (Journal *self, GError **error);
@@ -39,6 +39,7 @@ guint64     journal_checkpoint_size (const Journal *self);  /* of the last signe
 char *journal_export_events (Journal *self, gsize *len);
 char *journal_export_checkpoints (Journal *self, gsize *len);
 
-/* Called after each commit in the appending thread, for the screen and the live link. */
+/* Called after each commit in the appending thread, in the order of events and with the journal locked, for the screen and the live link: a watcher
+ * may read the journal and ask for a checkpoint, but must not wait for another thread. All watchers of a journal are called. */
 typedef void (*JournalWatch) (Journal *self, const Event *event, gpointer user_data);
 void journal_watch (Journal *self, JournalWatch watch, gpointer user_data);

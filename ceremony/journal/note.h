@@ -51,6 +51,11 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (Checkpoint, checkpoint_free)
 /* Parses a note, verifies it by @key (whose name must be the origin), parses the checkpoint. */
 Checkpoint *checkpoint_open (const void *data, gsize len, const NoteKey *key, GError **error);
 
+/* journal/checkpoints.txt: signed notes, each as it was signed, a line `--` between two of them. An array of GBytes, one a note (not parsed);
+ * no note in an empty file. BASE_ERROR_FORMAT, BASE_ERROR_LIMIT. */
+#define CHECKPOINTS_MAX_LEN (64 * 1024 * 1024)
+GPtrArray *checkpoints_split (const void *data, gsize len, GError **error);
+
 /* A cosignature line's NoteSignature over @text at POSIX @time, and its verification (which gives the time). */
 NoteSignature *cosignature_sign (const char *text, guint64 time, const NoteKey *key, EVP_PKEY *private_key, GError **error);
 gboolean cosignature_verify (const Note *self, const NoteKey *key, guint64 *time, GError **error);
