@@ -1,6 +1,6 @@
 /* Path building and checking; see chain.h. */
 #include "ceremony/attest/chain.h"
-#include "ceremony/attest/der.h"
+#include "ceremony/base/der.h"
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
 #include <string.h>
@@ -43,15 +43,15 @@ complain (Walk *w, int weight, const char *format, ...)
 static gboolean
 unsigned_integer (Der in, guint8 *out, gsize *n)
 {
-    if (in.n < 1 || in.n > 72)
+    if (in.len < 1 || in.len > 72)
         return FALSE;
     gsize at = 0;
     out[at++] = DER_INTEGER;
-    out[at++] = (guint8) (in.n + (in.p[0] >> 7));
+    out[at++] = (guint8) (in.len + (in.p[0] >> 7));
     if (in.p[0] & 0x80)
         out[at++] = 0;
-    memcpy (out + at, in.p, in.n);
-    *n = at + in.n;
+    memcpy (out + at, in.p, in.len);
+    *n = at + in.len;
     return TRUE;
 }
 
@@ -62,8 +62,8 @@ unsigned_ecdsa (Der sig)
     Der seq, r, s;
     guint8 body[160], out[168];
     gsize rn, sn;
-    if (!der_only (sig.p, sig.n, DER_SEQUENCE, &seq) || !der_take (&seq, DER_INTEGER, &r) || !der_take (&seq, DER_INTEGER, &s) || seq.n ||
-        !r.n || !s.n || !((r.p[0] | s.p[0]) & 0x80) || !unsigned_integer (r, body, &rn) || !unsigned_integer (s, body + rn, &sn))
+    if (!der_only (sig.p, sig.len, DER_SEQUENCE, &seq) || !der_take (&seq, DER_INTEGER, &r, NULL) || !der_take (&seq, DER_INTEGER, &s, NULL) || seq.len ||
+        !r.len || !s.len || !((r.p[0] | s.p[0]) & 0x80) || !unsigned_integer (r, body, &rn) || !unsigned_integer (s, body + rn, &sn))
         return NULL;
     gsize n = 0;
     out[n++] = DER_SEQUENCE;
@@ -83,14 +83,14 @@ signed_by_unsigned (const AttestCert *cert, EVP_PKEY *key)
     int digest = NID_undef, pkey = NID_undef;
     Der in = { g_bytes_get_data (cert->der, NULL), g_bytes_get_size (cert->der) }, body, tbs_content, tbs;
     if (!OBJ_find_sigid_algs (X509_get_signature_nid (cert->x), &digest, &pkey) || pkey != NID_X9_62_id_ecPublicKey ||
-        !der_take (&in, DER_SEQUENCE, &body) || !der_next (&body, NULL, &tbs_content, &tbs))
+        !der_take (&in, DER_SEQUENCE, &body, NULL) || !der_next (&body, NULL, &tbs_content, &tbs))
         return FALSE;
     g_autoptr (GBytes) fixed = unsigned_ecdsa ((Der) { ASN1_STRING_get0_data (sig), (gsize) ASN1_STRING_length (sig) });
     if (!fixed)
         return FALSE;
     EVP_MD_CTX *ctx = EVP_MD_CTX_new ();
     gboolean ok = EVP_DigestVerifyInit (ctx, NULL, EVP_get_digestbynid (digest), NULL, key) == 1 &&
-                  EVP_DigestVerify (ctx, g_bytes_get_data (fixed, NULL), g_bytes_get_size (fixed), tbs.p, tbs.n) == 1;
+                  EVP_DigestVerify (ctx, g_bytes_get_data (fixed, NULL), g_bytes_get_size (fixed), tbs.p, tbs.len) == 1;
     EVP_MD_CTX_free (ctx);
     ERR_clear_error ();
     return ok;

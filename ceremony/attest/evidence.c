@@ -1,6 +1,6 @@
 /* Sorts files by what their bytes are; see evidence.h. */
 #include "ceremony/attest/evidence.h"
-#include "ceremony/attest/der.h"
+#include "ceremony/base/der.h"
 #include "ceremony/base/errors.h"
 #include <gio/gio.h>
 #include <openssl/err.h>
@@ -128,7 +128,7 @@ collect_nested (Sorter *s, Der in, guint depth)
     Der content, whole;
     guint8 tag;
     while (depth < 8 && s->ev->certs->len < EVIDENCE_MAX_CERTS && der_next (&in, &tag, &content, &whole))
-        if (!(tag == DER_SEQUENCE && add_cert (s, whole.p, whole.n, NULL)) && (tag & 0x20))
+        if (!(tag == DER_SEQUENCE && add_cert (s, whole.p, whole.len, NULL)) && (tag & 0x20))
             collect_nested (s, content, depth + 1);
 }
 
@@ -218,8 +218,8 @@ looks_private (const guint8 *der, gsize len)
 {
     Der in = { der, len }, seq, version, second;
     guint8 tag;
-    return der_take (&in, DER_SEQUENCE, &seq) && der_take (&seq, DER_INTEGER, &version) && version.n == 1 && version.p[0] <= 1 &&
-           der_next (&seq, &tag, &second, NULL) && (tag == DER_INTEGER || tag == DER_SEQUENCE || tag == DER_OCTET_STRING);
+    return der_take (&in, DER_SEQUENCE, &seq, NULL) && der_take (&seq, DER_INTEGER, &version, NULL) && version.len == 1 && version.p[0] <= 1 &&
+           der_next (&seq, &tag, &second, NULL) && (tag == DER_INTEGER || tag == DER_SEQUENCE || tag == DER_OCTETS);
 }
 
 static gboolean
@@ -245,14 +245,14 @@ sort_der (Sorter *s, const guint8 *data, gsize len, gboolean *known, GError **er
         return refuse_private (s, error);
     Der in = { data, len }, content, whole;
     guint count = 0;
-    while (in.n && der_next (&in, NULL, &content, &whole) && add_cert (s, whole.p, whole.n, &inner) && !inner)
+    while (in.len && der_next (&in, NULL, &content, &whole) && add_cert (s, whole.p, whole.len, &inner) && !inner)
         count++;
     if (inner) {
         g_propagate_error (error, g_steal_pointer (&inner));
         return FALSE;
     }
-    *known = count > 0 && in.n == 0;
-    if (count > 0 && in.n > 0) {
+    *known = count > 0 && in.len == 0;
+    if (count > 0 && in.len > 0) {
         g_set_error (error, BASE_ERROR, BASE_ERROR_FORMAT, "%s: bytes after the certificate that are no certificate", s->file);
         return FALSE;
     }

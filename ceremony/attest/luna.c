@@ -2,7 +2,7 @@
  * private key that was made in a Luna and can't leave its cryptographic boundary (cmu getpkc). Each level of the chain has its own
  * extended key usage, 1.3.6.1.4.1.12383.1.N. A PKC says nothing of cloning domains: threat model. */
 #include "ceremony/attest/vendor.h"
-#include "ceremony/attest/der.h"
+#include "ceremony/base/der.h"
 #include <openssl/x509v3.h>
 #include <string.h>
 

@@ -2,7 +2,7 @@
  * and exportable keys, and says so (docs.yubico.com, YubiHSM OIDs). Extensions 1.3.6.1.4.1.41482.4.N; the last octet of a bit string
  * holds the lowest bits. */
 #include "ceremony/attest/vendor.h"
-#include "ceremony/attest/der.h"
+#include "ceremony/base/der.h"
 #include <openssl/x509v3.h>
 #include <string.h>
 
@@ -42,12 +42,12 @@ take_bits (AttestResult *claim, const AttestCert *cert, const char *oid, guint64
     Der v;
     if (!take (claim, cert, oid, DER_BIT_STRING, TRUE, &v))
         return FALSE;
-    if (v.n < 2 || v.n > 9 || v.p[0] > 7) {
+    if (v.len < 2 || v.len > 9 || v.p[0] > 7) {
         claim_refuse (claim, "the extension %s of the attestation is malformed", oid);
         return FALSE;
     }
     *bits = 0;
-    for (gsize i = 1; i < v.n; i++)
+    for (gsize i = 1; i < v.len; i++)
         *bits = *bits << 8 | v.p[i];
     return TRUE;
 }
@@ -79,8 +79,8 @@ read_device (AttestResult *claim, const AttestCert *leaf)
 {
     Der v;
     guint64 serial;
-    if (take (claim, leaf, ARC "1", DER_OCTET_STRING, TRUE, &v)) {
-        if (v.n == 3)
+    if (take (claim, leaf, ARC "1", DER_OCTETS, TRUE, &v)) {
+        if (v.len == 3)
             claim->firmware = g_strdup_printf ("%u.%u.%u", v.p[0], v.p[1], v.p[2]);
         else
             claim_refuse (claim, "the firmware's extension (%s1) is malformed", ARC);
@@ -110,7 +110,7 @@ read_label (AttestJob *job, AttestResult *claim, const AttestCert *leaf)
     Der v;
     if (!take (claim, leaf, ARC "9", DER_UTF8, FALSE, &v))
         return;
-    g_autofree char *label = g_utf8_validate_len ((const char *) v.p, v.n, NULL) && !memchr (v.p, 0, v.n) ? g_strndup ((const char *) v.p, v.n) : NULL;
+    g_autofree char *label = g_utf8_validate_len ((const char *) v.p, v.len, NULL) && !memchr (v.p, 0, v.len) ? g_strndup ((const char *) v.p, v.len) : NULL;
     claim_set_str (claim, "label", label);
     if (!job->challenge)
         return;

@@ -1,7 +1,7 @@
 /* YubiKey PIV: the device's certificate in slot F9 signs a certificate for a key that was generated in another slot; an imported key
  * gets none (docs.yubico.com, PIV attestation). Extensions 1.3.6.1.4.1.41482.3.N. */
 #include "ceremony/attest/vendor.h"
-#include "ceremony/attest/der.h"
+#include "ceremony/base/der.h"
 #include <openssl/evp.h>
 #include <openssl/x509v3.h>
 #include <stdlib.h>

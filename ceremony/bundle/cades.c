@@ -1,6 +1,6 @@
 /* CAdES signatures: made with OpenSSL's CMS; judged first by a walk of our own, which allows one form of every byte, then by OpenSSL. */
 #include "ceremony/bundle/cades.h"
-#include "ceremony/bundle/der.h"
+#include "ceremony/base/der.h"
 #include "ceremony/bundle/tsa.h"
 #include "ceremony/base/encode.h"
 #include "ceremony/base/errors.h"

@@ -1,6 +1,6 @@
 /* RFC 3161 timestamps: asked for over HTTP with OpenSSL's client, and judged without any trust (that is trust/'s tsa role). */
 #include "ceremony/bundle/tsa.h"
-#include "ceremony/bundle/der.h"
+#include "ceremony/base/der.h"
 #include "ceremony/base/encode.h"
 #include "ceremony/base/errors.h"
 #include <openssl/cms.h>

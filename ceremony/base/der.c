@@ -1,5 +1,5 @@
 /* DER over (pointer, length). */
-#include "ceremony/bundle/der.h"
+#include "ceremony/base/der.h"
 #include <string.h>
 
 gboolean
@@ -28,6 +28,33 @@ der_take (Der *from, guint8 tag, Der *content, Der *whole)
         *whole = (Der) { p, header + len };
     from->p += header + len;
     from->len -= header + len;
+    return TRUE;
+}
+
+gboolean
+der_next (Der *from, guint8 *tag, Der *content, Der *whole)
+{
+    guint8 next = der_peek (from);
+    if (tag != NULL)
+        *tag = next;
+    return der_take (from, next, content, whole);
+}
+
+gboolean
+der_only (const void *data, gsize len, guint8 tag, Der *content)
+{
+    Der in = { data, len };
+    return der_take (&in, tag, content, NULL) && in.len == 0;
+}
+
+gboolean
+der_u64 (Der c, guint64 *value)
+{
+    if (c.len < 1 || c.len > 9 || (c.p[0] & 0x80) || (c.len > 1 && c.p[0] == 0 && !(c.p[1] & 0x80)) || (c.len == 9 && c.p[0] != 0))
+        return FALSE;
+    *value = 0;
+    for (gsize i = 0; i < c.len; i++)
+        *value = *value << 8 | c.p[i];
     return TRUE;
 }
 
