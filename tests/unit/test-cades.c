@@ -4,7 +4,7 @@
 #include "ceremony/base/errors.h"
 #include "ceremony/base/file.h"
 #include "ceremony/bundle/cades.h"
-#include "ceremony/bundle/der.h"
+#include "ceremony/base/der.h"
 #include <glib/gstdio.h>
 #include <openssl/cms.h>
 #include <openssl/pem.h>
