@@ -39,20 +39,41 @@ line (cairo_t *cr, const Cell *c, int direction, int shift, int width, int over)
     }
 }
 
+static int
+weight (guint16 code, int direction)
+{
+    return (code >> (12 - 4 * (direction & 3))) & 0xf;
+}
+
+/* A double arm: each of its lines stops at the first line of a double arm on its own side, or goes on to the second where there is none. */
+static void
+draw_double (cairo_t *cr, guint16 code, const Cell *c, int direction)
+{
+    int t = c->thin;
+    gboolean crossed = weight (code, direction + 1) == 3 || weight (code, direction + 3) == 3;
+    for (int side = -1; side <= 1; side += 2) {
+        int across = direction % 2 == 0 ? (side < 0 ? 1 : 3) : (side < 0 ? 0 : 2);
+        line (cr, c, direction, side * 2 * t, t, !crossed ? t : weight (code, across) == 3 ? -t : 3 * t);
+    }
+}
+
+/* A light arm ends at the first line of a double one that it only touches, else it reaches across. */
+static void
+draw_light (cairo_t *cr, guint16 code, const Cell *c, int direction)
+{
+    int left = weight (code, direction + 1), right = weight (code, direction + 3);
+    int over = left != 3 && right != 3 ? c->thin : left == 3 && right == 3 && !weight (code, direction + 2) ? -c->thin : 3 * c->thin;
+    line (cr, c, direction, 0, c->thin, over);
+}
+
 static void
 draw_arms (cairo_t *cr, guint16 code, const Cell *c)
 {
-    gboolean doubled = FALSE;
     for (int d = 0; d < 4; d++)
-        doubled |= ((code >> (12 - 4 * d)) & 0xf) == 3;
-    for (int d = 0; d < 4; d++)
-        switch ((code >> (12 - 4 * d)) & 0xf) {
-        case 1: line (cr, c, d, 0, c->thin, doubled ? -c->thin : c->thin); break;
+        switch (weight (code, d)) {
+        case 1: draw_light (cr, code, c, d); break;
         case 2: line (cr, c, d, 0, c->thin * 2 + 1, c->thin * 2); break;
-        case 3:
-            line (cr, c, d, -2 * c->thin, c->thin, 3 * c->thin);
-            line (cr, c, d, 2 * c->thin, c->thin, 3 * c->thin);
-            break;
+        case 3: draw_double (cr, code, c, d); break;
         }
     cairo_fill (cr);
 }

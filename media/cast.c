@@ -1,5 +1,6 @@
 /* What a line says is what the terminal was given; only bytes that aren't UTF-8 become U+FFFD, since JSON can't hold them. */
 #include "media/cast.h"
+#include "media/utf8.h"
 #include "ceremony/base/cjson.h"
 #include <string.h>
 
@@ -74,34 +75,11 @@ cast_new (Track *track, int cols, int rows, gint64 wall_ms, const char *ceremony
 }
 
 void
-cast_take_utf8 (GByteArray *held, GString *text, gboolean last)
-{
-    const char *p = (const char *) held->data;
-    gsize left = held->len;
-    while (left > 0) {
-        const char *end;
-        g_utf8_validate_len (p, left, &end);
-        g_string_append_len (text, p, end - p);
-        left -= (gsize) (end - p);
-        p = end;
-        if (left == 0)
-            break;
-        if (!last && g_utf8_get_char_validated (p, (gssize) left) == (gunichar) -2)
-            break;
-        if (*p != '\0')
-            g_string_append (text, "\357\277\275");
-        p++;
-        left--;
-    }
-    g_byte_array_remove_range (held, 0, held->len - (guint) left);
-}
-
-void
 cast_output (Cast *self, gint64 us, const void *data, gsize len)
 {
     g_autoptr (GString) text = g_string_new (NULL);
     g_byte_array_append (self->held, data, (guint) len);
-    cast_take_utf8 (self->held, text, FALSE);
+    utf8_take (self->held, text, FALSE);
     if (text->len > 0)
         push_line (self, us, "o", text->str);
 }
@@ -125,7 +103,7 @@ cast_free (Cast *self)
     if (!self)
         return;
     g_autoptr (GString) rest = g_string_new (NULL);
-    cast_take_utf8 (self->held, rest, TRUE);
+    utf8_take (self->held, rest, TRUE);
     if (rest->len > 0)
         push_line (self, self->last_us, "o", rest->str);
     g_async_queue_push (self->jobs, &the_end);

@@ -15,7 +15,3 @@ void   cast_resize (Cast *self, gint64 us, int cols, int rows);
 void   cast_end_chunk (Cast *self);         /* nothing happens where no line was added */
 void   cast_free (Cast *self);              /* writes what is left, ends chunk and file, waits for that */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (Cast, cast_free)
-
-/* Cuts the longest valid UTF-8 off the front of @held and appends it to @text, with U+FFFD for each byte that can't be part of any; a sequence that
- * may still be completed stays in @held, unless @last. */
-void cast_take_utf8 (GByteArray *held, GString *text, gboolean last);

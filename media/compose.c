@@ -51,7 +51,8 @@ lay_out (int width, int height)
     l.qr_title = (Box) { x, l.qr.y - title, qr, title };
     l.side_title = (Box) { x, gap / 2 & ~1, qr, title };
     int top = l.side_title.y + title, room = l.qr_title.y - gap / 2 - top;
-    l.side = (Box) { x, top, qr, even (MIN (room, qr * 3 / 4)) };
+    int high = even (MIN (room, qr * 3 / 4)), wide = even (high * 4 / 3);
+    l.side = (Box) { x + ((qr - wide) / 2 & ~1), top, wide, high };
     l.main = (Box) { gap, gap, x - 2 * gap, bottom - gap };
     return l;
 }

@@ -2,6 +2,7 @@
  * A cell is drawn only when libvterm reports damage to it; the layouts of characters seen before are kept. */
 #include "media/terminal.h"
 #include "media/boxes.h"
+#include "media/utf8.h"
 #include <math.h>
 #include <pango/pangocairo.h>
 #include <vterm.h>
@@ -13,6 +14,10 @@
 #define CONDENSE_MIN 0.84       /* how narrow letters may become, so that they can be taller */
 #define CELL_MAX_RATIO 1.25     /* of the font's own line height */
 
+/* The sixteen colours that programs name, chosen to be read on BACKGROUND after a video codec. */
+static const guint32 palette[16] = { 0x1c2230, 0xe8636f, 0x45cf80, 0xe5b84b, 0x6ea8fe, 0xc67be0, 0x4fd1c5, 0xd5dae3,
+                                     0x7b879c, 0xff8a94, 0x7ce8a8, 0xffd97a, 0x9cc4ff, 0xe2a1f5, 0x86ece3, 0xffffff };
+
 typedef struct {
     PangoLayout *layout;
     double width;               /* as laid out, before condensing */
@@ -20,6 +25,7 @@ typedef struct {
 
 struct Terminal {
     VTerm *vt;
+    GByteArray *held;           /* the first bytes of a character, cut by a packet's end */
     VTermScreen *screen;
     int cols, rows;
     int *from, *to;             /* dirty columns of each row, from ≤ x < to */
@@ -141,7 +147,6 @@ set_colour (cairo_t *cr, guint32 rgb)
     cairo_set_source_rgb (cr, ((rgb >> 16) & 0xff) / 255.0, ((rgb >> 8) & 0xff) / 255.0, (rgb & 0xff) / 255.0);
 }
 
-/* The letters' layouts are made for one scale of the context, and are only ever drawn at that scale. */
 static void
 start_surface (Terminal *self)
 {
@@ -159,9 +164,6 @@ start_surface (Terminal *self)
     pango_cairo_context_set_font_options (self->pango, options);
     cairo_font_options_destroy (options);
     choose_geometry (self);
-    cairo_scale (self->cr, self->condense, 1);
-    pango_cairo_update_context (self->cr, self->pango);
-    cairo_identity_matrix (self->cr);
     set_colour (self->cr, BACKGROUND);
     cairo_paint (self->cr);
     damage_all (self);
@@ -178,6 +180,14 @@ start_rows (Terminal *self)
     }
 }
 
+static VTermColor
+from_rgb (guint32 rgb)
+{
+    VTermColor colour;
+    vterm_color_rgb (&colour, (guint8) (rgb >> 16), (guint8) (rgb >> 8), (guint8) rgb);
+    return colour;
+}
+
 static void
 start_screen (Terminal *self)
 {
@@ -188,10 +198,13 @@ start_screen (Terminal *self)
     vterm_screen_set_callbacks (self->screen, &callbacks, self);
     vterm_screen_set_damage_merge (self->screen, VTERM_DAMAGE_ROW);
     vterm_screen_enable_altscreen (self->screen, 1);
-    VTermColor fg, bg;
-    vterm_color_rgb (&fg, FOREGROUND >> 16, (FOREGROUND >> 8) & 0xff, FOREGROUND & 0xff);
-    vterm_color_rgb (&bg, BACKGROUND >> 16, (BACKGROUND >> 8) & 0xff, BACKGROUND & 0xff);
-    vterm_state_set_default_colors (vterm_obtain_state (self->vt), &fg, &bg);
+    VTermState *state = vterm_obtain_state (self->vt);
+    VTermColor fg = from_rgb (FOREGROUND), bg = from_rgb (BACKGROUND);
+    vterm_state_set_default_colors (state, &fg, &bg);
+    for (int i = 0; i < 16; i++) {
+        VTermColor colour = from_rgb (palette[i]);
+        vterm_state_set_palette_color (state, i, &colour);
+    }
     vterm_screen_reset (self->screen, 1);
 }
 
@@ -206,6 +219,7 @@ terminal_new (int cols, int rows, int width, int height)
     self->cursor_visible = TRUE;
     self->font = pango_font_description_from_string (FONT);
     self->glyphs = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, glyph_free);
+    self->held = g_byte_array_new ();
     start_rows (self);
     start_screen (self);
     start_surface (self);
@@ -223,6 +237,7 @@ terminal_free (Terminal *self)
     cairo_surface_destroy (self->surface);
     pango_font_description_free (self->font);
     vterm_free (self->vt);
+    g_byte_array_unref (self->held);
     g_free (self->from);
     g_free (self->to);
     g_free (self);
@@ -231,7 +246,10 @@ terminal_free (Terminal *self)
 void
 terminal_write (Terminal *self, const void *data, gsize len)
 {
-    vterm_input_write (self->vt, data, len);
+    g_autoptr (GString) text = g_string_new (NULL);
+    g_byte_array_append (self->held, data, (guint) len);
+    utf8_take (self->held, text, FALSE);
+    vterm_input_write (self->vt, text->str, text->len);
 }
 
 void
