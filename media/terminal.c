@@ -366,12 +366,14 @@ draw_cell (Terminal *self, int row, int col, const VTermScreenCell *cell)
         draw_lines (self, cell, at);
 }
 
-/* Starts one cell early, since the damage may begin in the second half of a wide character. */
+/* Damage may begin in the second half of a wide character: then all of it is drawn. */
 static void
 draw_row (Terminal *self, int row, int from, int to)
 {
     VTermScreenCell cell;
-    for (int col = MAX (from - 1, 0); col < to; col += MAX (cell.width, 1)) {
+    if (from > 0 && vterm_screen_get_cell (self->screen, (VTermPos) { row, from }, &cell) && cell.chars[0] == (guint32) -1)
+        from--;
+    for (int col = from; col < to; col += MAX (cell.width, 1)) {
         if (!vterm_screen_get_cell (self->screen, (VTermPos) { row, col }, &cell))
             return;
         draw_cell (self, row, col, &cell);
