@@ -124,7 +124,7 @@ list_tokens (const Options *options)
     token_modules_free (modules);
     speak (saved);
 
-    for (guint i = 0; i < warnings->len && !options->json; i++)
+    for (guint i = list ? 0 : 1; i < warnings->len && !options->json; i++)  /* the error tells the first one itself */
         fprintf (stderr, "ceremony: tokens: %s\n", (char *) warnings->pdata[i]);
     if (!list) {
         fprintf (stderr, "ceremony: tokens: %s\n", error->message);

@@ -47,13 +47,34 @@ algorithm_mechanism (Module *module, CK_SLOT_ID slot, const Algorithm *algorithm
 enum { COPYABLE = 1, MODIFIABLE = 2, USES = 4, PUBLIC_USES = 8, PUBLIC_PRIVATE = 16, SIGN = 32 };
 static const struct { const char *name; guint holds; } TEMPLATES[] = {
     { "full", COPYABLE | MODIFIABLE | USES | PUBLIC_USES | PUBLIC_PRIVATE | SIGN },
-    { "no-copyable", MODIFIABLE | USES | PUBLIC_USES | PUBLIC_PRIVATE | SIGN },
-    { "no-modifiable", USES | PUBLIC_USES | PUBLIC_PRIVATE | SIGN },
-    { "no-verify", USES | PUBLIC_PRIVATE | SIGN },
+    { "no-verify", COPYABLE | MODIFIABLE | USES | PUBLIC_PRIVATE | SIGN },
+    { "no-copyable", MODIFIABLE | USES | PUBLIC_PRIVATE | SIGN },
+    { "no-modifiable", USES | PUBLIC_PRIVATE | SIGN },
     { "no-uses", PUBLIC_PRIVATE | SIGN },
     { "no-public-private", SIGN },
     { "minimal", 0 },
 };
+
+/* Modules known to fail with the fuller templates, and in a way that costs something. tpm2-pkcs11 refuses CKA_VERIFY only after it has made the key, which
+ * stays loaded in the TPM (it holds three); and it signs with RSA by the TPM's raw decryption, so its RSA keys can't sign without CKA_DECRYPT. */
+static const struct { const char *description; CK_KEY_TYPE type; const char *first; } KNOWN[] = {
+    { "TPM2.0 Cryptoki", CKK_EC, "no-verify" },
+    { "TPM2.0 Cryptoki", CKK_RSA, "no-uses" },
+};
+
+static gsize
+first_template (const Module *module, const Algorithm *algorithm)
+{
+    g_autofree char *description = padded_text (module->info.libraryDescription, sizeof module->info.libraryDescription);
+    const char *first = TEMPLATES[0].name;
+    gsize i = 0;
+    for (gsize k = 0; k < G_N_ELEMENTS (KNOWN); k++)
+        if (KNOWN[k].type == algorithm->type && g_str_equal (KNOWN[k].description, description))
+            first = KNOWN[k].first;
+    while (!g_str_equal (TEMPLATES[i].name, first))
+        i++;
+    return i;
+}
 
 typedef struct { CK_ATTRIBUTE a[20]; CK_ULONG n, bits; } Template;
 static CK_BBOOL yes = CK_TRUE, no = CK_FALSE;
@@ -183,7 +204,7 @@ token_generate (Token *self, const TokenKeySpec *spec, json_t **tried, GError **
         return NULL;
     }
     CK_RV rv = CKR_GENERAL_ERROR;
-    for (gsize i = 0; i < G_N_ELEMENTS (TEMPLATES); i++) {
+    for (gsize i = first_template (self->module, algorithm); i < G_N_ELEMENTS (TEMPLATES); i++) {
         CK_OBJECT_HANDLE public_key = 0, private_key = 0;
         rv = attempt (self, spec, algorithm, TEMPLATES[i].holds, mechanism, &public_key, &private_key);
         json_array_append_new (attempts, json_pack ("{s:s, s:s}", "template", TEMPLATES[i].name, "result", ckr_name (rv)));
