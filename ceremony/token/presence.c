@@ -90,6 +90,34 @@ token_wait_removed (Token *self, guint timeout_ms, GCancellable *cancel, json_t 
     return TRUE;
 }
 
+/* URIs of the tokens that are in @module's slots now. */
+static GHashTable *
+tokens_present (Module *module)
+{
+    GHashTable *uris = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+    CK_RV rv;
+    g_autoptr(GArray) slots = module_slots (module, TRUE, &rv);
+    for (guint i = 0; i < slots->len; i++) {
+        CK_TOKEN_INFO info = { 0 };
+        if (module->f->C_GetTokenInfo (g_array_index (slots, CK_SLOT_ID, i), &info) == CKR_OK)
+            g_hash_table_add (uris, uri_of_token (&info));
+    }
+    return uris;
+}
+
+/* Another device put in instead of ours is just what the witness should hear of. */
+static void
+observe_others (Watch *watch, Module *module, GHashTable *known)
+{
+    g_autoptr(GHashTable) now = tokens_present (module);
+    GHashTableIter iter;
+    gpointer uri;
+    g_hash_table_iter_init (&iter, now);
+    while (g_hash_table_iter_next (&iter, &uri, NULL))
+        if (g_hash_table_add (known, g_strdup (uri)))
+            observe (watch, "other-token", uri);
+}
+
 gboolean
 token_wait_returned (Token *self, guint timeout_ms, GCancellable *cancel, json_t **observed, GError **error)
 {
@@ -98,6 +126,7 @@ token_wait_returned (Token *self, guint timeout_ms, GCancellable *cancel, json_t
     if (observed)
         *observed = json_incref (list);
     token_drop_session (self);
+    g_autoptr(GHashTable) known = tokens_present (self->module);
     for (;;) {
         Module *module;
         CK_SLOT_ID slot;
@@ -110,7 +139,8 @@ token_wait_returned (Token *self, guint timeout_ms, GCancellable *cancel, json_t
                 return TRUE;
             }
             observe (&watch, "session-failed", why->message);   /* readers report a card before it answers */
-        }
+        } else
+            observe_others (&watch, self->module, known);
         if (!go_on (&watch, "waiting for the token to come back", TOKEN_ERROR_ABSENT, error))
             return FALSE;
     }

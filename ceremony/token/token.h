@@ -28,8 +28,8 @@ typedef struct TokenModules TokenModules;   /* loaded modules; finalises them wh
 TokenModules *token_modules_load (const char *module_path, gboolean only, GPtrArray *warnings, GError **error);
 void token_modules_free (TokenModules *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (TokenModules, token_modules_free)
-/* Every token present: {"module":{path,sha256,manufacturer,description,version,cryptoki,libraries?},"slot":{…},"token":{label,manufacturer,model,serial,
- * hardware,firmware,flags:[…],pin_state},"uri","mechanisms":[{"name","min","max","flags":[…]}],"algorithms":["rsa-3072",…]}. New reference, array. */
+/* Every token present: {"module":{path,sha256,manufacturer,description,version,cryptoki,registered,libraries:[{path,sha256}]},"slot":{…},"token":{label,manufacturer,model,serial,
+ * hardware,firmware,flags:[…],pin_state, and counters},"uri","mechanisms":[{"name","min","max","flags":[…]}],"algorithms":["rsa-3072",…]}. New reference, array. */
 json_t *token_modules_list (TokenModules *self, GError **error);
 
 typedef struct Token Token;                 /* one token, selected; holds a read-write session */
@@ -46,9 +46,10 @@ gboolean token_has_pinpad (Token *self);
 gboolean token_login (Token *self, const Secret *pin, gboolean even_final, GError **error);
 gboolean token_logged_in (Token *self);
 
-/* What the token holds: {"private_keys":n,"public_keys":n,"certificates":n,"secret_keys":n,"data":n,"objects":[{"class","label","id":"hex","key_type","subject"?,"spki_sha256"?}]}. */
+/* What the token holds: {"private_keys":n,"public_keys":n,"certificates":n,"secret_keys":n,"data":n,"logged_in":bool,"truncated":bool,
+ * "objects":[{"class","label","id":"hex","key_type","subject"?,"spki_sha256"?}]}; at most 500 objects. Before the login a token hides its private ones. */
 json_t *token_inventory (Token *self, GError **error);
-/* How many objects (private, public, secret, certificates) bear @label or @id (either NULL): {"label":n,"id":n}. */
+/* How many objects (private, public, secret, certificates) bear @label or @id (either NULL). Needs the login, without which zero means nothing. */
 gboolean token_count (Token *self, const char *label, GBytes *id, guint *with_label, guint *with_id, GError **error);
 
 typedef struct {
@@ -56,7 +57,7 @@ typedef struct {
     const char *label;
     GBytes     *id;                         /* CKA_ID, 16 bytes */
 } TokenKeySpec;
-typedef struct TokenKey TokenKey;           /* the pair by the handles that C_GenerateKeyPair gave, or found again by token_find_key */
+typedef struct TokenKey TokenKey;           /* never outlives its Token: the pair by the handles that C_GenerateKeyPair gave, or found again by token_find_key */
 /* Generates. Refuses an existing label or id (TOKEN_ERROR_EXISTS). @tried gets an array of {"template":"full|no-verify|…","result":"CKR_…"} */
 TokenKey *token_generate (Token *self, const TokenKeySpec *spec, json_t **tried, GError **error);
 /* The key of @label and @id whose public key has @spki_sha256 (32 bytes): exactly one private and one public object, else TOKEN_ERROR_TWIN. For resume, and after unplugging. */
@@ -68,7 +69,8 @@ const char *token_key_mechanism (const TokenKey *self);
 EVP_PKEY   *token_key_public (const TokenKey *self);        /* plain software public key, borrowed */
 GBytes     *token_key_spki (const TokenKey *self, GError **error); /* DER */
 /* Attributes of both objects read through the handles: {"private":{"cka_local":{"value":true},"cka_unique_id":{"error":"unavailable"},…},"public":{…}}.
- * Each has "value" or "error" ("unavailable" for CKR_ATTRIBUTE_TYPE_INVALID and CK_UNAVAILABLE_INFORMATION, "sensitive", else the CKR's name). */
+ * Each has "value" or "error" ("unavailable" for CKR_ATTRIBUTE_TYPE_INVALID and CK_UNAVAILABLE_INFORMATION, "sensitive", "malformed" for bytes that don't
+ * fit the attribute, else the CKR's name). Only a token that is gone makes the whole call fail. */
 json_t *token_key_attributes (TokenKey *self, GError **error);
 /* Exactly one private and one public object bear the label, exactly one each the id, the public objects' key is ours and matches the private key's public
  * parts where readable: else TOKEN_ERROR_TWIN with what was found. @found gets {"private_with_label":n,"private_with_id":n,"public_with_label":n,"public_with_id":n}. */
@@ -82,7 +84,9 @@ X509_REQ *token_key_request (TokenKey *self, X509_NAME *subject, GError **error)
 /* Likewise for a key that wants its PIN at each signature (token_key_always_authenticate). */
 X509_REQ *token_key_request_with_pin (TokenKey *self, X509_NAME *subject, const Secret *context_pin, GError **error);
 
-/* Waits until the token is gone, or back (again found by URI). @cancel stops it (BASE_ERROR_ABORTED); @observed gets what slot and module said, with milliseconds:
- * [{"ms","what":"slot-event|session-failed|device-removed|token-present","detail"}]. The token is closed when gone; after its return it needs login. */
+/* Waits until the token is gone, or back (again found by URI, in whatever slot). @cancel stops it (BASE_ERROR_ABORTED); at the end of @timeout_ms
+ * TOKEN_ERROR_FAILED (still there) or TOKEN_ERROR_ABSENT (not back). @observed gets what slot and module said, with milliseconds since the call:
+ * [{"ms","what":"slot-event|session-failed|device-removed|other-token|token-present","detail"}]; "other-token" is another one put in instead, by its URI.
+ * The session is closed when gone; after the return it needs login, and keys must be found again (token_find_key). */
 gboolean token_wait_removed (Token *self, guint timeout_ms, GCancellable *cancel, json_t **observed, GError **error);
 gboolean token_wait_returned (Token *self, guint timeout_ms, GCancellable *cancel, json_t **observed, GError **error);

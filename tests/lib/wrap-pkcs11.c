@@ -8,6 +8,7 @@
  *   lie 0x163 00                that attribute reads as these bytes, of private keys and all else; "lie 0x163 none": CKR_ATTRIBUTE_TYPE_INVALID,
  *                               "lie 0x163 unavailable": a length of CK_UNAVAILABLE_INFORMATION
  *   pin-locked pin-final pin-low  flags of the token; C_Login answers CKR_PIN_LOCKED for the first
+ *   serial 0123                 the token has another serial number
  *   always-authenticate         private keys read so
  *   no-mechanism 0x1            the token doesn't offer that mechanism
  *   refuse-attribute 0x10a 0x12 C_GenerateKeyPair answers 0x12 to a template that holds that attribute
@@ -246,12 +247,16 @@ wrap_C_GetSlotInfo (CK_SLOT_ID slot, CK_SLOT_INFO *info)
 static CK_RV
 wrap_C_GetTokenInfo (CK_SLOT_ID slot, CK_TOKEN_INFO *info)
 {
+    char serial[128];
     CK_RV rv = enter ("C_GetTokenInfo");
     if (rv == CKR_OK)
         rv = was_removed ? CKR_TOKEN_NOT_PRESENT : real->C_GetTokenInfo (slot, info);
     if (rv == CKR_OK)
         info->flags |= (says ("pin-locked") ? CKF_USER_PIN_LOCKED : 0) | (says ("pin-final") ? CKF_USER_PIN_FINAL_TRY : 0)
             | (says ("pin-low") ? CKF_USER_PIN_COUNT_LOW : 0);
+    if (rv == CKR_OK && line ("serial", 0, serial))
+        for (size_t i = 0; i < sizeof info->serialNumber; i++)
+            info->serialNumber[i] = i < strlen (serial) ? (unsigned char) serial[i] : ' ';
     return rv;
 }
 

@@ -725,6 +725,36 @@ test_unplug (gconstpointer mode)
     close_all (&fix);
 }
 
+static gpointer
+swap_then_return (gpointer data)
+{
+    g_usleep (250 * 1000);
+    set_conf ("serial 0123\n");
+    g_usleep (400 * 1000);
+    set_conf ("");
+    return NULL;
+}
+
+/* Another device is put in instead, and only then the right one: the witness hears of it. */
+static void
+test_swapped (void)
+{
+    Fix fix = { 0 };
+    g_autoptr(GError) error = NULL;
+    g_autoptr(json_t) back = NULL;
+    open_with (&fix, wrapper, "pkcs11:token=Main");
+    set_conf ("remove\n");
+    g_assert_true (token_wait_removed (fix.token, 5000, NULL, NULL, &error));
+    GThread *thread = g_thread_new ("swap", swap_then_return, NULL);
+    g_assert_true (token_wait_returned (fix.token, 5000, NULL, &back, &error));
+    g_thread_join (thread);
+    g_autofree char *text = cjson_encode (back, &error);
+    g_assert_nonnull (strstr (text, "serial=0123;token=Main\",\"ms\":"));
+    g_assert_nonnull (strstr (text, "\"what\":\"other-token\""));
+    g_assert_nonnull (strstr (text, "\"what\":\"token-present\""));
+    close_all (&fix);
+}
+
 /* The token pulled out in the middle of each thing that one does with it. */
 static void
 test_pulled_in_the_middle (void)
@@ -886,6 +916,7 @@ add_tests (void)
     g_test_add_func ("/token/always-authenticate", test_always_authenticate);
     g_test_add_data_func ("/token/unplug/device-removed", "remove\n", test_unplug);
     g_test_add_data_func ("/token/unplug/session-dead", "remove\nremove-mode session\n", test_unplug);
+    g_test_add_func ("/token/swapped", test_swapped);
     g_test_add_func ("/token/pulled-in-the-middle", test_pulled_in_the_middle);
     g_test_add_func ("/token/fault-sweep", test_fault_sweep);
 }
