@@ -14,6 +14,7 @@ static const struct {
     { "attest", "judge a vendor's attestation of a key", command_attest },
     { "script", "check a ceremony script, or print it on paper", command_script },
     { "tokens", "list the tokens here, and which keys each can generate", command_tokens },
+    { "keycheck", "judge the key of a request, certificate or public key", command_keycheck },
     { "version", "show the version of this program", command_version },
 };
 

@@ -2,6 +2,7 @@
 #pragma once
 
 int command_attest (int argc, char **argv);
+int command_keycheck (int argc, char **argv);
 int command_version (int argc, char **argv);
 int command_script (int argc, char **argv);
 int command_tokens (int argc, char **argv);
