@@ -1,6 +1,6 @@
 /* Between the files of the key check: findings, and a file each for RSA, EC and the lists. */
 #pragma once
-#include "ceremony/attest/der.h"
+#include "ceremony/base/der.h"
 #include "ceremony/verify/keycheck.h"
 
 void keycheck_find (KeyCheck *self, const char *id, const char *clause, const char *format, ...) G_GNUC_PRINTF (4, 5);
