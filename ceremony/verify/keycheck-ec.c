@@ -11,11 +11,11 @@ static int
 curve_of (Der parameters, gboolean *named)
 {
     Der in = parameters, oid;
-    *named = der_take (&in, DER_OID, &oid) && in.n == 0;
+    *named = der_take (&in, DER_OID, &oid, NULL) && in.len == 0;
     if (!*named)
         return NID_undef;
     const guint8 *p = parameters.p;
-    ASN1_OBJECT *object = d2i_ASN1_OBJECT (NULL, &p, (long) parameters.n);
+    ASN1_OBJECT *object = d2i_ASN1_OBJECT (NULL, &p, (long) parameters.len);
     int nid = object ? OBJ_obj2nid (object) : NID_undef;
     ASN1_OBJECT_free (object);
     ERR_clear_error ();
@@ -58,15 +58,15 @@ validate (KeyCheck *self, const EC_GROUP *group, Der key, BN_CTX *ctx)
     EC_POINT *q = EC_POINT_new (group);
     BIGNUM *p = BN_new (), *x = NULL, *y = NULL;
     EC_GROUP_get_curve (group, p, NULL, NULL, ctx);
-    if (key.n == 1 && key.p[0] == 0)
+    if (key.len == 1 && key.p[0] == 0)
         keycheck_find (self, "ec-point-infinity", "6.1.6", "the public key is the point at infinity (SP 800-56A 5.6.2.3.3)");
-    else if (key.n == 1 + len && (key.p[0] == 2 || key.p[0] == 3)) {
+    else if (key.len == 1 + len && (key.p[0] == 2 || key.p[0] == 3)) {
         keycheck_warn (self, "ec-compressed", "6.1.6", "the public key's point is compressed, which few programs read");
-        if (EC_POINT_oct2point (group, q, key.p, key.n, ctx) == 1)
+        if (EC_POINT_oct2point (group, q, key.p, key.len, ctx) == 1)
             check_point (self, group, q, ctx);
         else
             keycheck_find (self, "ec-off-curve", "6.1.6", "no point of the curve has the public key's x coordinate (SP 800-56A 5.6.2.3.3)");
-    } else if (key.n != 1 + 2 * len || key.p[0] != 4)
+    } else if (key.len != 1 + 2 * len || key.p[0] != 4)
         keycheck_find (self, "ec-point-form", "6.1.6", "the public key isn't a point of this curve's length");
     else {
         x = BN_bin2bn (key.p + 1, (int) len, NULL);

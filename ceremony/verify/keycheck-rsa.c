@@ -297,19 +297,19 @@ check_size (KeyCheck *self)
 static gboolean
 plain_integer (Der in)
 {
-    return in.n >= 1 && !(in.p[0] & 0x80) && !(in.n > 1 && in.p[0] == 0 && !(in.p[1] & 0x80));
+    return in.len >= 1 && !(in.p[0] & 0x80) && !(in.len > 1 && in.p[0] == 0 && !(in.p[1] & 0x80));
 }
 
 void
 keycheck_rsa (KeyCheck *self, Der key, const KeyCheckLists *lists)
 {
     Der body, modulus, exponent;
-    if (!der_only (key.p, key.n, DER_SEQUENCE, &body) || !der_take (&body, DER_INTEGER, &modulus) || !der_take (&body, DER_INTEGER, &exponent) ||
-        body.n || !plain_integer (modulus) || !plain_integer (exponent)) {
+    if (!der_only (key.p, key.len, DER_SEQUENCE, &body) || !der_take (&body, DER_INTEGER, &modulus, NULL) || !der_take (&body, DER_INTEGER, &exponent, NULL) ||
+        body.len || !plain_integer (modulus) || !plain_integer (exponent)) {
         keycheck_find (self, "rsa-encoding", "6.1.1.3", "the key isn't a pair of positive integers in DER");
         return;
     }
-    BIGNUM *n = BN_bin2bn (modulus.p, (int) modulus.n, NULL), *e = BN_bin2bn (exponent.p, (int) exponent.n, NULL);
+    BIGNUM *n = BN_bin2bn (modulus.p, (int) modulus.len, NULL), *e = BN_bin2bn (exponent.p, (int) exponent.len, NULL);
     BN_CTX *ctx = BN_CTX_new ();
     self->bits = (guint) BN_num_bits (n);
     char *text = BN_num_bits (e) <= 63 ? BN_bn2dec (e) : BN_bn2hex (e), *hex = BN_bn2hex (n);
@@ -317,7 +317,7 @@ keycheck_rsa (KeyCheck *self, Der key, const KeyCheckLists *lists)
     check_size (self);
     check_exponent (self, n, e);
     if (self->bits > 1 && self->bits <= MAX_BITS) {
-        const char *pattern = pattern_in (modulus.p + (modulus.p[0] == 0), modulus.n - (modulus.p[0] == 0));
+        const char *pattern = pattern_in (modulus.p + (modulus.p[0] == 0), modulus.len - (modulus.p[0] == 0));
         check_factors (self, n, e, ctx);
         if (pattern)
             keycheck_find (self, "rsa-pattern", "6.1.1.3", "the modulus follows a pattern: %s", pattern);

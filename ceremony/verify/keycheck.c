@@ -76,11 +76,11 @@ take_spki (Der *in, Spki *out)
 {
     Der at = *in, body, algorithm, bits;
     guint8 tag;
-    if (!der_next (&at, &tag, &body, &out->whole) || tag != DER_SEQUENCE || !der_take (&body, DER_SEQUENCE, &algorithm) ||
-        !der_take (&algorithm, DER_OID, &out->oid) || !der_take (&body, DER_BIT_STRING, &bits) || body.n || bits.n < 1 || bits.p[0] != 0)
+    if (!der_next (&at, &tag, &body, &out->whole) || tag != DER_SEQUENCE || !der_take (&body, DER_SEQUENCE, &algorithm, NULL) ||
+        !der_take (&algorithm, DER_OID, &out->oid, NULL) || !der_take (&body, DER_BIT_STRING, &bits, NULL) || body.len || bits.len < 1 || bits.p[0] != 0)
         return FALSE;
     out->parameters = algorithm;
-    out->key = (Der) { bits.p + 1, bits.n - 1 };
+    out->key = (Der) { bits.p + 1, bits.len - 1 };
     *in = at;
     return TRUE;
 }
@@ -90,9 +90,9 @@ static gboolean
 read_request (Der in, Spki *spki)
 {
     Der body, info, skip;
-    return der_only (in.p, in.n, DER_SEQUENCE, &body) && der_take (&body, DER_SEQUENCE, &info) && der_take (&info, DER_INTEGER, &skip) &&
-           der_take (&info, DER_SEQUENCE, &skip) && take_spki (&info, spki) && (info.n == 0 || der_take (&info, 0xa0, &skip)) && info.n == 0 &&
-           der_take (&body, DER_SEQUENCE, &skip) && der_take (&body, DER_BIT_STRING, &skip) && body.n == 0;
+    return der_only (in.p, in.len, DER_SEQUENCE, &body) && der_take (&body, DER_SEQUENCE, &info, NULL) && der_take (&info, DER_INTEGER, &skip, NULL) &&
+           der_take (&info, DER_SEQUENCE, &skip, NULL) && take_spki (&info, spki) && (info.len == 0 || der_take (&info, 0xa0, &skip, NULL)) && info.len == 0 &&
+           der_take (&body, DER_SEQUENCE, &skip, NULL) && der_take (&body, DER_BIT_STRING, &skip, NULL) && body.len == 0;
 }
 
 /* Certificate, RFC 5280 4.1. */
@@ -100,18 +100,18 @@ static gboolean
 read_certificate (Der in, Spki *spki)
 {
     Der body, tbs, skip;
-    if (!der_only (in.p, in.n, DER_SEQUENCE, &body) || !der_take (&body, DER_SEQUENCE, &tbs))
+    if (!der_only (in.p, in.len, DER_SEQUENCE, &body) || !der_take (&body, DER_SEQUENCE, &tbs, NULL))
         return FALSE;
-    der_take (&tbs, 0xa0, &skip);
-    return der_take (&tbs, DER_INTEGER, &skip) && der_take (&tbs, DER_SEQUENCE, &skip) && der_take (&tbs, DER_SEQUENCE, &skip) &&
-           der_take (&tbs, DER_SEQUENCE, &skip) && der_take (&tbs, DER_SEQUENCE, &skip) && take_spki (&tbs, spki) &&
-           der_take (&body, DER_SEQUENCE, &skip) && der_take (&body, DER_BIT_STRING, &skip) && body.n == 0;
+    der_take (&tbs, 0xa0, &skip, NULL);
+    return der_take (&tbs, DER_INTEGER, &skip, NULL) && der_take (&tbs, DER_SEQUENCE, &skip, NULL) && der_take (&tbs, DER_SEQUENCE, &skip, NULL) &&
+           der_take (&tbs, DER_SEQUENCE, &skip, NULL) && der_take (&tbs, DER_SEQUENCE, &skip, NULL) && take_spki (&tbs, spki) &&
+           der_take (&body, DER_SEQUENCE, &skip, NULL) && der_take (&body, DER_BIT_STRING, &skip, NULL) && body.len == 0;
 }
 
 static gboolean
 read_spki (Der in, Spki *spki)
 {
-    return take_spki (&in, spki) && in.n == 0;
+    return take_spki (&in, spki) && in.len == 0;
 }
 
 /* PKCS#1 RSAPublicKey alone: two INTEGERs. */
@@ -119,7 +119,7 @@ static gboolean
 read_pkcs1 (Der in)
 {
     Der body, n, e;
-    return der_only (in.p, in.n, DER_SEQUENCE, &body) && der_take (&body, DER_INTEGER, &n) && der_take (&body, DER_INTEGER, &e) && body.n == 0;
+    return der_only (in.p, in.len, DER_SEQUENCE, &body) && der_take (&body, DER_INTEGER, &n, NULL) && der_take (&body, DER_INTEGER, &e, NULL) && body.len == 0;
 }
 
 /* PKCS#8 (version, algorithm), PKCS#1 (version, nine integers), SEC 1 (version, octets), encrypted PKCS#8 (algorithm, octets), PKCS#12 (version 3). */
@@ -128,13 +128,13 @@ looks_private (Der in)
 {
     Der body, first, second, third;
     guint8 t1, t2, t3;
-    if (!der_only (in.p, in.n, DER_SEQUENCE, &body) || !der_next (&body, &t1, &first, NULL) || !der_next (&body, &t2, &second, NULL))
+    if (!der_only (in.p, in.len, DER_SEQUENCE, &body) || !der_next (&body, &t1, &first, NULL) || !der_next (&body, &t2, &second, NULL))
         return FALSE;
-    if (t1 == DER_SEQUENCE && t2 == DER_OCTET_STRING && body.n == 0)
+    if (t1 == DER_SEQUENCE && t2 == DER_OCTETS && body.len == 0)
         return TRUE;
-    if (t1 != DER_INTEGER || first.n != 1 || !der_next (&body, &t3, &third, NULL))
-        return t1 == DER_INTEGER && first.n == 1 && first.p[0] == 1 && t2 == DER_OCTET_STRING;
-    return (first.p[0] <= 1 && ((t2 == DER_SEQUENCE && t3 == DER_OCTET_STRING) || (t2 == DER_INTEGER && t3 == DER_INTEGER) || t2 == DER_OCTET_STRING)) ||
+    if (t1 != DER_INTEGER || first.len != 1 || !der_next (&body, &t3, &third, NULL))
+        return t1 == DER_INTEGER && first.len == 1 && first.p[0] == 1 && t2 == DER_OCTETS;
+    return (first.p[0] <= 1 && ((t2 == DER_SEQUENCE && t3 == DER_OCTETS) || (t2 == DER_INTEGER && t3 == DER_INTEGER) || t2 == DER_OCTETS)) ||
            (first.p[0] == 3 && t2 == DER_SEQUENCE && t3 == DER_SEQUENCE);
 }
 
@@ -151,19 +151,19 @@ private_given (void)
 static void
 judge_key (KeyCheck *self, const Spki *spki, const KeyCheckLists *lists)
 {
-    self->spki = g_bytes_new (spki->whole.p, spki->whole.n);
-    g_autofree char *digest = sha256_hex (spki->whole.p, spki->whole.n);
-    if (der_equal (spki->oid, oid_rsa, sizeof oid_rsa) || der_equal (spki->oid, oid_rsa_pss, sizeof oid_rsa_pss)) {
+    self->spki = g_bytes_new (spki->whole.p, spki->whole.len);
+    g_autofree char *digest = sha256_hex (spki->whole.p, spki->whole.len);
+    if (der_is (&spki->oid, oid_rsa, sizeof oid_rsa) || der_is (&spki->oid, oid_rsa_pss, sizeof oid_rsa_pss)) {
         self->algorithm = g_strdup ("rsa");
-        if (der_equal (spki->oid, oid_rsa_pss, sizeof oid_rsa_pss))
+        if (der_is (&spki->oid, oid_rsa_pss, sizeof oid_rsa_pss))
             keycheck_warn (self, "rsa-pss-identifier", "7.1.3.1", "the key is marked as one for RSASSA-PSS alone, which many programs don't read");
         keycheck_rsa (self, spki->key, lists);
-    } else if (der_equal (spki->oid, oid_ec, sizeof oid_ec)) {
+    } else if (der_is (&spki->oid, oid_ec, sizeof oid_ec)) {
         self->algorithm = g_strdup ("ec");
         keycheck_ec (self, spki->parameters, spki->key);
     } else {
         const guint8 *start = spki->oid.p - 2, *p = start;
-        ASN1_OBJECT *object = spki->oid.n < 0x80 ? d2i_ASN1_OBJECT (NULL, &p, (long) spki->oid.n + 2) : NULL;
+        ASN1_OBJECT *object = spki->oid.len < 0x80 ? d2i_ASN1_OBJECT (NULL, &p, (long) spki->oid.len + 2) : NULL;
         char name[80] = "unknown";
         if (object)
             OBJ_obj2txt (name, sizeof name, object, 0);
@@ -201,11 +201,11 @@ static void
 judge_signature (KeyCheck *self, Der der)
 {
     const guint8 *p = der.p;
-    X509_REQ *req = d2i_X509_REQ (NULL, &p, (long) der.n);
+    X509_REQ *req = d2i_X509_REQ (NULL, &p, (long) der.len);
     const X509_ALGOR *alg = NULL;
     const ASN1_OBJECT *object = NULL;
     char name[80] = "unknown";
-    if (!req || p != der.p + der.n) {
+    if (!req || p != der.p + der.len) {
         keycheck_find (self, "csr-malformed", "3.2.1", "the request can't be read whole, so its signature can't be checked");
         X509_REQ_free (req);
         ERR_clear_error ();
@@ -238,7 +238,7 @@ judge_der (Der in, const KeyCheckLists *lists)
         g_autoptr (GByteArray) wrapped = g_byte_array_new ();
         X509_PUBKEY *pub = X509_PUBKEY_new ();
         guint8 *out = NULL;
-        X509_PUBKEY_set0_param (pub, OBJ_nid2obj (NID_rsaEncryption), V_ASN1_NULL, NULL, OPENSSL_memdup (in.p, in.n), (int) in.n);
+        X509_PUBKEY_set0_param (pub, OBJ_nid2obj (NID_rsaEncryption), V_ASN1_NULL, NULL, OPENSSL_memdup (in.p, in.len), (int) in.len);
         int n = i2d_X509_PUBKEY (pub, &out);
         g_byte_array_append (wrapped, out, (guint) MAX (n, 0));
         OPENSSL_free (out);
