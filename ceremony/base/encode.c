@@ -85,10 +85,25 @@ base64url_decode (const char *text, GError **error)
     return out != NULL ? out : decode_fail (error, "base64url: not as RFC 4648 section 5 writes it, unpadded");
 }
 
+/* Fetched once: with EVP_sha256 () OpenSSL 3 looks the algorithm up anew for each digest, which costs more than the hashing. */
+static const EVP_MD *
+algorithm (void)
+{
+    static gsize once = 0;
+    static EVP_MD *md = NULL;
+    if (g_once_init_enter (&once)) {
+        md = EVP_MD_fetch (NULL, "SHA256", NULL);
+        if (md == NULL)
+            g_error ("SHA-256: OpenSSL has none");
+        g_once_init_leave (&once, 1);
+    }
+    return md;
+}
+
 void
 sha256 (const void *data, gsize len, guint8 out[SHA256_LEN])
 {
-    if (EVP_Digest (len == 0 ? "" : data, len, out, NULL, EVP_sha256 (), NULL) != 1)
+    if (EVP_Digest (len == 0 ? "" : data, len, out, NULL, algorithm (), NULL) != 1)
         g_error ("SHA-256: OpenSSL failed");
 }
 
@@ -116,7 +131,7 @@ sha256_new (void)
 void
 sha256_reset (Sha256 *self)
 {
-    if (self->ctx == NULL || EVP_DigestInit_ex (self->ctx, EVP_sha256 (), NULL) != 1)
+    if (self->ctx == NULL || EVP_DigestInit_ex (self->ctx, algorithm (), NULL) != 1)
         g_error ("SHA-256: OpenSSL failed");
 }
 

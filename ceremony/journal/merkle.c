@@ -9,26 +9,23 @@ struct MerkleTree {
     GArray *levels[LEVELS];                 /* of MerkleHash; NULL above the highest complete subtree */
 };
 
-static void
-hash_parts (guint8 prefix, const void *a, gsize a_len, const void *b, gsize b_len, MerkleHash *out)
-{
-    g_autoptr (Sha256) hash = sha256_new ();
-    sha256_update (hash, &prefix, 1);
-    sha256_update (hash, a, a_len);
-    sha256_update (hash, b, b_len);
-    sha256_peek (hash, out->b);
-}
-
 void
 merkle_leaf (const void *data, gsize len, MerkleHash *out)
 {
-    hash_parts (0x00, data, len, NULL, 0, out);
+    static const guint8 prefix = 0x00;
+    g_autoptr (Sha256) hash = sha256_new ();
+    sha256_update (hash, &prefix, 1);
+    sha256_update (hash, data, len);
+    sha256_peek (hash, out->b);
 }
 
 void
 merkle_node (const MerkleHash *left, const MerkleHash *right, MerkleHash *out)
 {
-    hash_parts (0x01, left->b, SHA256_LEN, right->b, SHA256_LEN, out);
+    guint8 both[1 + 2 * SHA256_LEN] = { 0x01 };
+    memcpy (both + 1, left->b, SHA256_LEN);
+    memcpy (both + 1 + SHA256_LEN, right->b, SHA256_LEN);
+    sha256 (both, sizeof both, out->b);
 }
 
 MerkleTree *
