@@ -10,7 +10,7 @@ static const struct {
     const char *kind, *property, *title, *description;
     gboolean named, loop;
 } kinds[] = {
-    { "test", NULL, "test picture", "videotestsrc is-live=true pattern=smpte horizontal-speed=2 ! video/x-raw,width=640,height=480,framerate=15/1 ! " TO_PANE "sync=false", FALSE, FALSE },
+    { "test", NULL, "test picture", "videotestsrc is-live=true pattern=smpte75 horizontal-speed=2 ! video/x-raw,width=640,height=480,framerate=15/1 ! " TO_PANE "sync=false", FALSE, FALSE },
     { "file", "location", "from a file", "filesrc name=src ! decodebin ! " TO_PANE "sync=true", TRUE, TRUE },
     { "device", "device", NULL, "v4l2src name=src ! decodebin ! " TO_PANE "sync=false", TRUE, FALSE },
     { "none", NULL, "none", NULL, FALSE, FALSE },

@@ -181,7 +181,7 @@ wait
 is "$(events again fault | grep -c 'never overwritten')$(python3 "$D/check.py" "$D/busy" "$D/busy.out")" 1true "a part that is there is never overwritten"
 
 if [ -n "$small" ]; then
-  is "$(events small fault | jq -r .reason | grep -ci 'no space left')" 1 "a full disk is told"
+  is "$(events small fault | jq -r .reason | grep -c 'the disk is full')" 1 "a full disk is told"
   is "$(python3 "$D/check.py" "$D/small" "$D/small.out" --cut)" true "chunks and closes then say what is on the disk"
   is "$(decoded "$D/small/video/0001.mkv" | awk '{ print ($1 > 5) }')" 1 "and the video plays up to there"
 else
