@@ -156,19 +156,22 @@ key_deviation (Run *run, GError **error)
 {
     static const char *const ids[] = { "deviation.expected", "deviation.happened", "deviation.decided" };
     static const char *const titles[] = { "What was expected?", "What happened?", "What was decided?" };
+    static const char *const keys[] = { "expected", "happened", "decided" };
     g_autofree char *role = NULL;
-    g_auto(Reply) replies[3] = { { 0 }, { 0 }, { 0 } };
+    g_autoptr(json_t) data = json_object ();
     gboolean given;
 
     if (!who_notes (run, "deviation.role", &role, &given, error))
         return FALSE;
-    for (gsize i = 0; given && i < G_N_ELEMENTS (ids); i++)
-        if (!nested_ask (run, ASK_TEXT, ids[i], role, titles[i], "A deviation goes into the record as it stands.", NULL, &replies[i], &given, error))
+    for (gsize i = 0; given && i < G_N_ELEMENTS (ids); i++) {
+        g_auto(Reply) reply = { 0 };
+        if (!nested_ask (run, ASK_TEXT, ids[i], role, titles[i], "A deviation goes into the record as it stands.", NULL, &reply, &given, error))
             return FALSE;
+        json_object_set_new (data, keys[i], json_string (reply.text ? reply.text : ""));
+    }
     if (!given)
         return TRUE;
-    if (!run_event (run, "deviation.noted", role, json_pack ("{s:s,s:s,s:s}", "expected", replies[0].text, "happened", replies[1].text, "decided", replies[2].text),
-                    error))
+    if (!run_event (run, "deviation.noted", role, g_steal_pointer (&data), error))
         return FALSE;
     screen_say (run, MOOD_WARNING, "The deviation is in the record.");
     return TRUE;

@@ -1,0 +1,29 @@
+/* The acts: a function each, named by the verb that a script uses. Each is safe to enter again after a crash at any of its events: it looks into the journal first. */
+#pragma once
+#include "ceremony/run/recorder.h"
+
+typedef gboolean (*ActFunc) (Run *run, const ScriptStep *step, GError **error);
+ActFunc acts_find (const char *name);           /* NULL: no such act */
+/* Every act of script/acts.h has a function here, and the other way round. */
+gboolean acts_check (GError **error);
+
+gboolean act_read (Run *run, const ScriptStep *step, GError **error);
+gboolean act_consent (Run *run, const ScriptStep *step, GError **error);
+gboolean act_identify (Run *run, const ScriptStep *step, GError **error);
+gboolean act_clock (Run *run, const ScriptStep *step, GError **error);
+gboolean act_represent (Run *run, const ScriptStep *step, GError **error);
+gboolean act_select_token (Run *run, const ScriptStep *step, GError **error);
+gboolean act_show_token (Run *run, const ScriptStep *step, GError **error);
+gboolean act_inventory (Run *run, const ScriptStep *step, GError **error);
+gboolean act_absent (Run *run, const ScriptStep *step, GError **error);
+gboolean act_open (Run *run, const ScriptStep *step, GError **error);
+gboolean act_challenge (Run *run, const ScriptStep *step, GError **error);
+gboolean act_liveness (Run *run, const ScriptStep *step, GError **error);
+gboolean act_generate (Run *run, const ScriptStep *step, GError **error);
+gboolean act_attributes (Run *run, const ScriptStep *step, GError **error);
+gboolean act_prove (Run *run, const ScriptStep *step, GError **error);
+gboolean act_request (Run *run, const ScriptStep *step, GError **error);
+gboolean act_unplug (Run *run, const ScriptStep *step, GError **error);
+gboolean act_fingerprint (Run *run, const ScriptStep *step, GError **error);
+gboolean act_deviations (Run *run, const ScriptStep *step, GError **error);
+gboolean act_close (Run *run, const ScriptStep *step, GError **error);
