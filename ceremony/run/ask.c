@@ -81,6 +81,12 @@ run_abort (Run *run, const char *reason)
     run->stop = STOP_ABORT;
 }
 
+static gboolean
+wants_attention (const Run *run)
+{
+    return run->attention != NULL && run->nested == 0 && !run->closing;
+}
+
 /* One answer, of whatever kind. FALSE: the ceremony stops. */
 static gboolean
 ask_once (Run *run, const Question *question, const char *page_text, Reply *reply, AnswerKind *kind, GError **error)
@@ -94,7 +100,7 @@ ask_once (Run *run, const Question *question, const char *page_text, Reply *repl
         run->view->page (run->view, question->title, page_text, question->qr, on_answer, &pending);
     else
         run->view->ask (run->view, question, on_answer, &pending);
-    while (!pending.done && run->stop == STOP_NONE && !(run->attention != NULL && run->nested == 0))
+    while (!pending.done && run->stop == STOP_NONE && !wants_attention (run))
         g_main_context_iteration (run->context, TRUE);
     if (!pending.done)
         run->view->withdraw (run->view);
@@ -264,6 +270,10 @@ handle_key (Run *run, AnswerKind kind, GError **error)
     };
     gboolean ok;
 
+    if (run->closing) {
+        screen_say (run, MOOD_WARNING, "The record is closed: nothing can be added to it any more.");
+        return TRUE;
+    }
     run->nested++;
     if (run->attention != NULL)
         ok = recording_lost (run, error);
@@ -279,9 +289,9 @@ ask_until_given (Run *run, const Question *question, const char *page_text, Repl
     AnswerKind kind = ANSWER_QR;
 
     for (;;) {
-        if (run->attention == NULL && !ask_once (run, question, page_text, reply, &kind, error))
+        if (!wants_attention (run) && !ask_once (run, question, page_text, reply, &kind, error))
             return FALSE;
-        if (run->attention == NULL && kind == ANSWER_GIVEN)
+        if (!wants_attention (run) && kind == ANSWER_GIVEN)
             return TRUE;
         if (!handle_key (run, kind, error))
             return FALSE;

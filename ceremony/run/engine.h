@@ -48,12 +48,13 @@ struct Run {
     RunStop     stop;
     char       *abort_reason;
     GError     *fault;
-    gboolean    outcome_completed;
+    gboolean    closing;        /* recording.closing is there: nothing but the recording's end and ceremony.closed may follow */
     guint       nested;         /* inside the handling of a function key */
     Recorder   *recorder;
     char       *attention;      /* why the recording stands still: the next question is about that */
     gint64      wall_start, boot_start, drift_told;
-    guint       tick;           /* source */
+    guint       ticks;
+    gboolean    low_told;       /* that the disk fills up */
 
     /* the screen: see screen.c */
     ViewState   shown;

@@ -114,7 +114,7 @@ on_resized (guint cols, guint rows, gpointer user_data)
     Recorder *self = user_data;
 
     send_json (self, json_pack ("{s:s,s:i,s:i}", "cmd", "resize", "cols", (int) cols, "rows", (int) rows));
-    if (self->running && !self->stopping)
+    if (self->running && !self->stopping && !self->run->closing)
         run_event (self->run, "terminal.resized", "appliance", json_pack ("{s:i,s:i}", "cols", (int) cols, "rows", (int) rows), NULL);
 }
 
@@ -309,6 +309,8 @@ failed (Recorder *self, const char *reason)
             run->attention = g_strdup_printf ("%s\n%s", why, error->message);
         return;
     }
+    if (run->closing)
+        return;                 /* the end of the recording is what it is */
     space = file_free_space (run->folder);
     if (self->restarts++ < RESTARTS_MAX && (space < 0 || space > 50 * 1024 * 1024)) {
         screen_say (run, MOOD_ERROR, "The recorder failed (%s). What it recorded is kept; a new part begins. Wait until the recording time counts again.", why);
