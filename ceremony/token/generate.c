@@ -169,6 +169,17 @@ refuse_existing (Token *self, const TokenKeySpec *spec, gboolean between, GError
     return FALSE;
 }
 
+/* A token that answers with an error may have made a key all the same. Where it can't be asked, its first error says more. */
+static gboolean
+left_something (Token *self, const TokenKeySpec *spec, GError **error)
+{
+    g_autoptr(GError) why = NULL;
+    if (refuse_existing (self, spec, TRUE, &why) || !g_error_matches (why, TOKEN_ERROR, TOKEN_ERROR_TWIN))
+        return FALSE;
+    g_propagate_error (error, g_steal_pointer (&why));
+    return TRUE;
+}
+
 static CK_RV
 attempt (Token *self, const TokenKeySpec *spec, const Algorithm *algorithm, guint holds, CK_MECHANISM_TYPE type, CK_OBJECT_HANDLE *public_key,
          CK_OBJECT_HANDLE *private_key)
@@ -200,7 +211,9 @@ token_generate (Token *self, const TokenKeySpec *spec, json_t **tried, GError **
     if (!algorithm || !spec_is_whole (spec, error) || !token_need_login (self, error) || !refuse_existing (self, spec, FALSE, error))
         return NULL;
     if (!algorithm_mechanism (self->module, self->slot, algorithm, &mechanism)) {
-        g_set_error (error, TOKEN_ERROR, TOKEN_ERROR_UNSUPPORTED, "%s: the token doesn't generate such keys; `ceremony tokens` lists what it can", spec->algorithm);
+        if (token_still_there (self, error))
+            g_set_error (error, TOKEN_ERROR, TOKEN_ERROR_UNSUPPORTED, "%s: the token doesn't generate such keys; `ceremony tokens` lists what it can",
+                         spec->algorithm);
         return NULL;
     }
     CK_RV rv = CKR_GENERAL_ERROR;
@@ -210,10 +223,10 @@ token_generate (Token *self, const TokenKeySpec *spec, json_t **tried, GError **
         json_array_append_new (attempts, json_pack ("{s:s, s:s}", "template", TEMPLATES[i].name, "result", ckr_name (rv)));
         if (rv == CKR_OK)
             return token_key_new (self, algorithm, spec, private_key, public_key, ckm_name (mechanism), error);
+        if (left_something (self, spec, error))
+            return NULL;
         if (!blames_template (rv))
             break;
-        if (!refuse_existing (self, spec, TRUE, error))
-            return NULL;
     }
     ckr_fail (error, rv, "generating the key on the token");
     return NULL;

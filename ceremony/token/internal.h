@@ -64,6 +64,8 @@ struct Token {
 #define NO_SESSION ((CK_SESSION_HANDLE) 0)
 gboolean token_need_session (Token *self, GError **error);
 gboolean token_need_login (Token *self, GError **error);
+/* Asks the session whether it still lives: what was read from a token that is gone meanwhile means nothing. */
+gboolean token_still_there (Token *self, GError **error);
 /* C_Login with @pin (NULL: the token's own PIN pad), its answers as errors a person understands. */
 gboolean token_call_login (Token *self, CK_USER_TYPE user, const Secret *pin, GError **error);
 void     token_drop_session (Token *self);  /* closes what is left of it */

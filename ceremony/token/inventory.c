@@ -4,6 +4,7 @@
 #include "ceremony/token/internal.h"
 
 #define LISTED_MAX 500
+#define UNREADABLE ((CK_OBJECT_CLASS) -1)
 
 static void
 add_bytes (json_t *object, const char *key, Token *token, CK_OBJECT_HANDLE handle, CK_ATTRIBUTE_TYPE type, gboolean text)
@@ -56,7 +57,7 @@ object_json (Token *token, CK_OBJECT_HANDLE handle, CK_OBJECT_CLASS class)
 {
     json_t *object = json_object ();
     CK_KEY_TYPE type;
-    json_object_set_new (object, "class", json_string (cko_name (class)));
+    json_object_set_new (object, "class", json_string (class == UNREADABLE ? "unreadable" : cko_name (class)));
     add_bytes (object, "label", token, handle, CKA_LABEL, TRUE);
     if (class != CKO_DATA)
         add_bytes (object, "id", token, handle, CKA_ID, FALSE);
@@ -89,12 +90,16 @@ token_inventory (Token *self, GError **error)
     json_t *objects = json_array ();
     for (guint i = 0; i < handles->len; i++) {
         CK_OBJECT_HANDLE handle = g_array_index (handles, CK_OBJECT_HANDLE, i);
-        CK_OBJECT_CLASS class = CKO_VENDOR_DEFINED;
+        CK_OBJECT_CLASS class = UNREADABLE;
         attribute_ulong (self, handle, CKA_CLASS, &class);
         for (gsize c = 0; c < G_N_ELEMENTS (COUNTED); c++)
             counts[c] += COUNTED[c].class == class;
         if (class != CKO_HW_FEATURE && class != CKO_MECHANISM && json_array_size (objects) < LISTED_MAX)
             json_array_append_new (objects, object_json (self, handle, class));
+    }
+    if (!token_still_there (self, error)) {
+        json_decref (objects);
+        return NULL;
     }
     json_t *inventory = json_object ();
     for (gsize c = 0; c < G_N_ELEMENTS (COUNTED); c++)
@@ -105,13 +110,13 @@ token_inventory (Token *self, GError **error)
     return inventory;
 }
 
-/* Data objects may bear any label: a file beside the key is no twin of it. */
+/* Data objects may bear any label: a file beside the key is no twin of it. What doesn't say what it is may be a key. */
 static gboolean
 counts_as_key (Token *self, CK_OBJECT_HANDLE handle)
 {
     CK_OBJECT_CLASS class;
-    return attribute_ulong (self, handle, CKA_CLASS, &class)
-        && (class == CKO_PRIVATE_KEY || class == CKO_PUBLIC_KEY || class == CKO_SECRET_KEY || class == CKO_CERTIFICATE);
+    return !attribute_ulong (self, handle, CKA_CLASS, &class)
+        || class == CKO_PRIVATE_KEY || class == CKO_PUBLIC_KEY || class == CKO_SECRET_KEY || class == CKO_CERTIFICATE;
 }
 
 static gboolean
@@ -124,7 +129,7 @@ count_with (Token *self, CK_ATTRIBUTE_TYPE type, const void *value, gsize len, g
     *n = 0;
     for (guint i = 0; i < handles->len; i++)
         *n += counts_as_key (self, g_array_index (handles, CK_OBJECT_HANDLE, i));
-    return TRUE;
+    return token_still_there (self, error);
 }
 
 gboolean

@@ -145,6 +145,8 @@ pair_has_public (Token *self, const Pair *pair, EVP_PKEY *expected, GError **err
     ERR_clear_error ();
     EVP_PKEY_free (public);
     EVP_PKEY_free (private);
+    if (!token_still_there (self, error))
+        return FALSE;
     if (public_ok && private_ok)
         return TRUE;
     g_set_error (error, TOKEN_ERROR, TOKEN_ERROR_TWIN, "the token's %s object holds another public key than was generated; somebody put another key in its place: "

@@ -195,6 +195,14 @@ token_need_session (Token *self, GError **error)
 }
 
 gboolean
+token_still_there (Token *self, GError **error)
+{
+    CK_SESSION_INFO info = { 0 };
+    CK_RV rv = token_need_session (self, error) ? self->module->f->C_GetSessionInfo (self->session, &info) : CKR_OK;
+    return rv == CKR_OK ? self->session != NO_SESSION : ckr_fail (error, rv, "reading from the token");
+}
+
+gboolean
 token_need_login (Token *self, GError **error)
 {
     if (!token_need_session (self, error))

@@ -25,14 +25,15 @@ static const guint8 SHA256_INFO[] = { 0x30, 0x31, 0x30, 0x0d, 0x06, 0x09, 0x60, 
 static const Way *
 way_of (const TokenKey *key, GError **error)
 {
-    const Token *token = key->token;
+    Token *token = key->token;
     for (gsize i = 0; i < G_N_ELEMENTS (WAYS); i++) {
         CK_MECHANISM_INFO info = { 0 };
         if (WAYS[i].type == key->algorithm->type && g_str_equal (WAYS[i].hash, key->algorithm->hash)
             && token->module->f->C_GetMechanismInfo (token->slot, WAYS[i].mechanism, &info) == CKR_OK && (info.flags == 0 || (info.flags & CKF_SIGN)))
             return &WAYS[i];
     }
-    g_set_error (error, TOKEN_ERROR, TOKEN_ERROR_UNSUPPORTED, "the token offers no way to sign with this key and %s", key->algorithm->hash);
+    if (token_still_there (token, error))
+        g_set_error (error, TOKEN_ERROR, TOKEN_ERROR_UNSUPPORTED, "the token offers no way to sign with this key and %s", key->algorithm->hash);
     return NULL;
 }
 

@@ -1,5 +1,6 @@
 /* A PKCS#11 module for tests: forwards every call to a real one ($WRAP_PKCS11_MODULE, else SoftHSM) and misbehaves as the file $WRAP_PKCS11_CONF says, which
- * is read again at each call. Counts begin anew whenever that file's text changes. $WRAP_PKCS11_LOG gets the name of each function called, a line each.
+ * is read again at each call. Counts begin anew whenever that file's text changes. The file $WRAP_PKCS11_LOG, or that of a line "log PATH",
+ * gets the name of each function called, a line each.
  *
  *   fail C_Sign 3 0x30          the 3rd C_Sign answers 0x30 without being forwarded (0: every one)
  *   failall 57 0x30             the 57th call of all does
@@ -12,6 +13,7 @@
  *   always-authenticate         private keys read so
  *   no-mechanism 0x1            the token doesn't offer that mechanism
  *   refuse-attribute 0x10a 0x12 C_GenerateKeyPair answers 0x12 to a template that holds that attribute
+ *   half 0x30                   C_GenerateKeyPair makes the key, and answers 0x30
  *   import                      C_GenerateKeyPair brings in a key that was made outside
  *   twin                        after each generation another pair of the same label and id is brought in */
 #include <dlfcn.h>
@@ -96,7 +98,8 @@ count (const char *name)
 static void
 log_call (const char *name)
 {
-    const char *path = getenv ("WRAP_PKCS11_LOG");
+    char line_path[128];
+    const char *path = line ("log", 0, line_path) ? line_path : getenv ("WRAP_PKCS11_LOG");
     int fd = path ? open (path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600) : -1;
     if (fd >= 0) {
         dprintf (fd, "%s\n", name);
@@ -445,6 +448,7 @@ static CK_RV
 wrap_C_GenerateKeyPair (S session, CK_MECHANISM *m, CK_ATTRIBUTE *pub, CK_ULONG pn, CK_ATTRIBUTE *prv, CK_ULONG vn, O *public_key, O *private_key)
 {
     O other_public, other_private;
+    char rest[128];
     CK_RV rv = enter ("C_GenerateKeyPair");
     if (rv == CKR_OK && was_removed)
         rv = removed_answer ();
@@ -459,6 +463,8 @@ wrap_C_GenerateKeyPair (S session, CK_MECHANISM *m, CK_ATTRIBUTE *pub, CK_ULONG 
     rv = real->C_GenerateKeyPair (session, m, pub, pn, prv, vn, public_key, private_key);
     if (rv == CKR_OK && says ("twin"))
         rv = bring_in (session, m, pub, pn, prv, vn, &other_public, &other_private);
+    if (rv == CKR_OK && line ("half", 0, rest))
+        rv = strtoul (rest, NULL, 0);
     return rv;
 }
 

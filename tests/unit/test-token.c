@@ -548,7 +548,12 @@ test_reductions (void)
     g_assert_null (token_generate (fix.token, &fix.spec, &tried, &error));
     expect (&error, TOKEN_ERROR, TOKEN_ERROR_FAILED, "full");
     g_assert_cmpuint (json_array_size (tried), ==, 1);
+    set_conf ("half 0x30\n");                             /* nor one that made a key and denies it */
+    make_spec (&fix, "ec-p256");
+    g_assert_null (token_generate (fix.token, &fix.spec, NULL, &error));
+    expect (&error, TOKEN_ERROR, TOKEN_ERROR_TWIN, "yet left 2 objects");
     set_conf ("no-mechanism 0x1040\n");
+    make_spec (&fix, "ec-p256");
     g_assert_null (token_generate (fix.token, &fix.spec, NULL, &error));
     expect (&error, TOKEN_ERROR, TOKEN_ERROR_UNSUPPORTED, "ec-p256");
     set_conf ("");
@@ -777,6 +782,11 @@ test_pulled_in_the_middle (void)
     expect (&error, TOKEN_ERROR, TOKEN_ERROR_ABSENT, "pulled out");
     g_assert_null (token_info (fix.token, &error));
     expect (&error, TOKEN_ERROR, TOKEN_ERROR_ABSENT, "no token is there");
+    g_assert_null (token_key_sign (fix.key, "x", 1, NULL, NULL, NULL, &error));
+    expect (&error, TOKEN_ERROR, TOKEN_ERROR_ABSENT, "pulled out");
+    make_spec (&fix, "ec-p256");
+    g_assert_null (token_generate (fix.token, &fix.spec, NULL, &error));
+    expect (&error, TOKEN_ERROR, TOKEN_ERROR_ABSENT, "pulled out");
     list = token_modules_list (fix.modules, &error);
     g_assert_cmpuint (json_array_size (list), ==, 0);
     set_conf ("");
@@ -822,16 +832,16 @@ test_fault_sweep (void)
     g_autofree char *log = g_build_filename (dir, "calls", NULL), *text = NULL;
     guint calls = 0, survived = 0, step = g_test_slow () ? 1 : SWEEP_STEP;
     init_token ("Faults");
-    set_conf ("# count\n");
-    g_setenv ("WRAP_PKCS11_LOG", log, TRUE);
+    g_autofree char *counted = g_strdup_printf ("log %s\n", log);
+    set_conf (counted);
     g_assert_true (whole_with_fault (0));
-    g_unsetenv ("WRAP_PKCS11_LOG");
     g_assert_true (g_file_get_contents (log, &text, NULL, NULL));
     for (const char *p = text; *p; p++)
         calls += *p == '\n';
     g_assert_cmpuint (calls, >, 100);
     for (guint n = 1; n <= calls; n += step) {
-        g_autofree char *line = g_strdup_printf ("failall %u 0x30\n", n);
+        static const char *const CODES[] = { "0x30", "0x32", "0xb3", "0x5", "0x101" };
+        g_autofree char *line = g_strdup_printf ("failall %u %s\n", n, CODES[n / step % G_N_ELEMENTS (CODES)]);
         set_conf (line);
         survived += whole_with_fault (n);
     }
