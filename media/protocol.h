@@ -9,8 +9,11 @@
  *    "camera":"test"|"file:/abs"|"device:/dev/video0"|"none","audio":"none"|"test"|"default"|name,"ceremony":id,"origin":…}
  *        writes video/%04d.mkv and terminal/%04d.cast under dir; both must not exist
  *   {"cmd":"qr","text":…,"size":n}        show this checkpoint from the next frame on, which is a forced key unit and starts a chunk
- *   {"cmd":"status","step":title,"events":n,"mark_camera":bool,"rehearsal":bool}   words for the status line; mark_camera frames the camera pane
+ *   {"cmd":"status","step":title,"events":n,"mark_camera":bool,"rehearsal":bool}   words for the status line; while mark_camera,
+ *        the camera has the large pane, framed, and the terminal the small one
  *   {"cmd":"resize","cols":n,"rows":n}
+ *        A message that can't be meant (no start before, a checkpoint too long for a QR code) is refused into the log and changes nothing.
+ *        Of several checkpoints that come within one frame only the last is shown, and told as shown.
  *   {"cmd":"stop"}                         end of streams, last chunks, track_closed for both, then "stopped" and exit 0
  *
  * media → ceremony

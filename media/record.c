@@ -7,7 +7,6 @@
 #include "media/outbox.h"
 #include "media/protocol.h"
 #include "media/sound.h"
-#include "media/terminal.h"
 #include "media/video.h"
 #include "ceremony/base/cjson.h"
 #include "ceremony/base/clock.h"
@@ -21,6 +20,7 @@
 #include <unistd.h>
 
 #define CHUNK_SECONDS 2         /* at least so often a chunk ends */
+#define CELLS_MAX 5000          /* columns, rows: the cast holds what is said; the picture's own bounds are narrower */
 #define DRAIN_MS 5000           /* how long the end of streams may take */
 #define FLIGHT_MS 600           /* frames on their way into the file; then frames are dropped before the encoder */
 
@@ -313,8 +313,8 @@ read_start (Record *self, const json_t *message, Wanted *w, GError **error)
         || !(w->audio = cjson_str (message, "audio", error)) || !(w->ceremony = cjson_str (message, "ceremony", error))
         || !read_number (message, "part", 1, 9999, &self->part, error) || !read_number (message, "width", 640, 3840, &w->width, error)
         || !read_number (message, "height", 360, 2160, &w->height, error) || !read_number (message, "fps", 1, 60, &self->fps, error)
-        || !read_number (message, "cols", TERMINAL_MIN_COLS, TERMINAL_MAX_COLS, &self->cols, error)
-        || !read_number (message, "rows", TERMINAL_MIN_ROWS, TERMINAL_MAX_ROWS, &self->rows, error))
+        || !read_number (message, "cols", 1, CELLS_MAX, &self->cols, error)
+        || !read_number (message, "rows", 1, CELLS_MAX, &self->rows, error))
         return FALSE;
     w->width &= ~1;
     w->height &= ~1;
@@ -424,11 +424,8 @@ do_status (Record *self, const json_t *message, GError **error)
 static gboolean
 do_resize (Record *self, const json_t *message, GError **error)
 {
-    gint64 cols, rows;
-    if (!cjson_int (message, "cols", &cols, error) || !cjson_int (message, "rows", &rows, error))
+    if (!read_number (message, "cols", 1, CELLS_MAX, &self->cols, error) || !read_number (message, "rows", 1, CELLS_MAX, &self->rows, error))
         return FALSE;
-    self->cols = (int) CLAMP (cols, TERMINAL_MIN_COLS, TERMINAL_MAX_COLS);
-    self->rows = (int) CLAMP (rows, TERMINAL_MIN_ROWS, TERMINAL_MAX_ROWS);
     compose_resize (self->compose, self->cols, self->rows);
     cast_resize (self->cast, media_us (self), self->cols, self->rows);
     return TRUE;

@@ -58,6 +58,7 @@ ffmpeg -v error -y -f lavfi -i testsrc=d=1:s=320x240:r=10 -f lavfi -i sine=d=1 -
 small=
 if mount -t tmpfs -o size=1m none "$D/small" 2>/dev/null; then
   small=yes
+  head -c 800k /dev/zero >"$D/small/ballast"
   { start small; echo 'wait started'; qr 1; echo 'sleep 0.5'; echo '{"cmd":"status","step":"x","events":1,"mark_camera":true,"rehearsal":false}'
     echo 'wait stopped'; echo 'expect-exit'; } | drive small &
 fi
