@@ -11,7 +11,11 @@ static const struct {
     const char *meaning;
     int (*run) (int argc, char **argv);
 } commands[] = {
+    { "appliance", "make, show or enrol the appliance's keys", command_appliance },
     { "attest", "judge a vendor's attestation of a key", command_attest },
+    { "challenge", "the witness's secret and the words that follow from it", command_challenge },
+    { "extract", "unpack a bundle into a folder", command_extract },
+    { "order", "make, show or check an order", command_order },
     { "script", "check a ceremony script, or print it on paper", command_script },
     { "tokens", "list the tokens here, and which keys each can generate", command_tokens },
     { "keycheck", "judge the key of a request, certificate or public key", command_keycheck },

@@ -18,6 +18,15 @@
 enum { NOTE_KEY, CMS_KEY, CMS_CERT, N_FILES };
 static const char *const file_names[N_FILES] = { "note-key.pem", "cms-key.pem", "cms-cert.pem" };
 
+char *
+appliance_default_dir (void)
+{
+    const char *home = g_getenv ("CEREMONY_HOME");
+    if (home != NULL && home[0] != '\0')
+        return g_build_filename (home, "appliance", NULL);
+    return g_build_filename (g_get_user_data_dir (), "ceremony", "appliance", NULL);
+}
+
 typedef int (*PemWrite) (BIO *bio, gconstpointer object);
 
 static int

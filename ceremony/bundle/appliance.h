@@ -10,6 +10,8 @@ typedef struct {
     Signer   *signer;
 } Appliance;
 
+/* Where the keys are unless somebody says otherwise: appliance/ under the ceremonies' home (docs/formats.md). g_free. */
+char      *appliance_default_dir (void);
 /* Makes both in @dir (note-key.pem, cms-key.pem, cms-cert.pem): BASE_ERROR_EXISTS where there are keys already. */
 gboolean   appliance_init (const char *dir, const char *name, GError **error);
 /* Refuses key files that others may read (mode), or whose pairs don't match. */
@@ -18,7 +20,8 @@ void       appliance_free (Appliance *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (Appliance, appliance_free)
 /* The note key under a ceremony's origin. */
 NoteKey   *appliance_note_key (const Appliance *self, const char *origin, GError **error);
-/* {"note_key":base64,"note_key_words":…,"certificate_sha256","spki_sha256","subject","not_after"}: what a CA enrols. New reference. */
+/* {"note_key":base64,"note_key_words":…,"certificate_sha256","spki_sha256","subject","not_after"}: what a CA enrols;
+ * the words are of the first 16 bytes of SHA-256 of the note key. New reference. */
 json_t *appliance_describe (const Appliance *self);
 /* Writes trust files for this appliance into @dir/appliance (note.pem, cert.pem). */
 gboolean   appliance_enrol (const Appliance *self, const char *trust_dir, GError **error);

@@ -494,6 +494,53 @@ asice_sha256_range (const Asice *self, const AsiceEntry *entry, guint64 offset, 
     return hash_range (self, entry, offset, length, out, NULL, error);
 }
 
+static gboolean
+write_all (int fd, const guint8 *data, gsize len, const char *path, GError **error)
+{
+    for (gsize done = 0; done < len;) {
+        gssize n = write (fd, data + done, len - done);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return io_fail (error, errno, "writing %s", path);
+        done += (gsize) n;
+    }
+    return TRUE;
+}
+
+static gboolean
+copy_out (const Asice *self, const AsiceEntry *entry, int fd, const char *path, GError **error)
+{
+    g_autofree guint8 *piece = g_malloc (PIECE);
+    guint32 crc = 0;
+    for (guint64 done = 0; done < entry->length;) {
+        gsize n = (gsize) MIN (entry->length - done, PIECE);
+        if (!read_exact (self, entry->offset + done, piece, n, error) || !write_all (fd, piece, n, path, error))
+            return FALSE;
+        crc = (guint32) crc32_z (crc, piece, n);
+        done += n;
+    }
+    return crc == entry->crc || crc_differs (entry, error);
+}
+
+gboolean
+asice_extract (const Asice *self, const AsiceEntry *entry, const char *path, GError **error)
+{
+    int fd = open (path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (fd < 0 && errno == EEXIST) {
+        g_set_error (error, BASE_ERROR, BASE_ERROR_EXISTS, "%s is there already and is never overwritten", path);
+        return FALSE;
+    }
+    if (fd < 0)
+        return io_fail (error, errno, "making %s", path);
+    gboolean ok = copy_out (self, entry, fd, path, error);
+    if (close (fd) < 0 && ok)
+        ok = io_fail (error, errno, "writing %s", path);
+    if (!ok)
+        unlink (path);
+    return ok;
+}
+
 gboolean
 asice_name_check (const char *name, GError **error)
 {

@@ -28,6 +28,9 @@ gboolean asice_sha256 (const Asice *self, const AsiceEntry *entry, guint8 out[32
 /* Bytes [offset, offset+length) of an entry. */
 gboolean asice_sha256_range (const Asice *self, const AsiceEntry *entry, guint64 offset, guint64 length, guint8 out[32], GError **error);
 
+/* Writes an entry's data to @path, which mustn't exist (mode 0600), in pieces; a damaged entry or a full disk leaves nothing behind. */
+gboolean asice_extract (const Asice *self, const AsiceEntry *entry, const char *path, GError **error);
+
 /* What to put in: from memory or from a file (copied in pieces). */
 typedef struct { char *name; GBytes *bytes; char *path; } AsiceItem;
 GPtrArray *asice_items_new (void);                           /* frees its items */
