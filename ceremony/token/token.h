@@ -60,7 +60,8 @@ typedef struct {
 typedef struct TokenKey TokenKey;           /* never outlives its Token: the pair by the handles that C_GenerateKeyPair gave, or found again by token_find_key */
 /* Generates. Refuses an existing label or id (TOKEN_ERROR_EXISTS). @tried gets an array of {"template":"full|no-verify|…","result":"CKR_…"} */
 TokenKey *token_generate (Token *self, const TokenKeySpec *spec, json_t **tried, GError **error);
-/* The key of @label and @id whose public key has @spki_sha256 (32 bytes): exactly one private and one public object, else TOKEN_ERROR_TWIN. For resume, and after unplugging. */
+/* The key of @label and @id whose public key has @spki_sha256 (32 bytes; NULL where a crash came before it was known): exactly one private and one
+ * public object, else TOKEN_ERROR_TWIN. For resume, and after unplugging. */
 TokenKey *token_find_key (Token *self, const TokenKeySpec *spec, const guint8 *spki_sha256, GError **error);
 void token_key_free (TokenKey *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (TokenKey, token_key_free)
