@@ -286,6 +286,7 @@ chain_find (const Evidence *ev, const AttestCert *leaf, const AttestAnchors *anc
             g_ptr_array_add (out->exceptions, g_strdup_printf ("negative-ecdsa-integer: the signature on %s writes r or s as a negative INTEGER",
                                                                ((AttestCert *) out->path->pdata[i])->subject));
     }
+    out->nearness = w.weight;
     if (ok)
         g_free (w.reason);
     else

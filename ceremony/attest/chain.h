@@ -22,6 +22,7 @@ typedef struct {
     GPtrArray          *path;                   /* AttestCert, leaf first, borrowed */
     const AttestAnchor *anchor;
     GPtrArray          *exceptions;             /* char *: the departures that were forgiven, by name */
+    int                 nearness;               /* where there is no path: how much of one there was */
 } Chain;
 void chain_clear (Chain *self);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Chain, chain_clear)

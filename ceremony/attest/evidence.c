@@ -321,23 +321,29 @@ sort_pem (Sorter *s, const char *data, gsize len, GError **error)
     return ok;
 }
 
+/* One gzip member, and not a byte after it. */
 static GBytes *
 inflate_gzip (Sorter *s, const guint8 *data, gsize len, GError **error)
 {
     g_autoptr (GConverter) gz = G_CONVERTER (g_zlib_decompressor_new (G_ZLIB_COMPRESSOR_FORMAT_GZIP));
-    g_autoptr (GInputStream) raw = g_memory_input_stream_new_from_data (data, (gssize) len, NULL);
-    g_autoptr (GInputStream) in = g_converter_input_stream_new (raw, gz);
     g_autofree guint8 *out = g_malloc (EVIDENCE_MAX_INFLATED + 1);
-    gsize got = 0;
-    if (!g_input_stream_read_all (in, out, EVIDENCE_MAX_INFLATED + 1, &got, NULL, NULL)) {
-        g_set_error (error, BASE_ERROR, BASE_ERROR_FORMAT, "%s: the gzip file is damaged or cut off", s->file);
-        return NULL;
+    gsize used = 0, made = 0;
+    GConverterResult result = G_CONVERTER_CONVERTED;
+    while (result == G_CONVERTER_CONVERTED && made <= EVIDENCE_MAX_INFLATED) {
+        gsize read = 0, written = 0;
+        result = g_converter_convert (gz, data + used, len - used, out + made, EVIDENCE_MAX_INFLATED + 1 - made, G_CONVERTER_INPUT_AT_END, &read, &written, NULL);
+        used += read;
+        made += written;
     }
-    if (got > EVIDENCE_MAX_INFLATED) {
+    if (made > EVIDENCE_MAX_INFLATED) {
         g_set_error (error, BASE_ERROR, BASE_ERROR_LIMIT, "%s: inflates to more than %d bytes", s->file, EVIDENCE_MAX_INFLATED);
         return NULL;
     }
-    return g_bytes_new (out, got);
+    if (result != G_CONVERTER_FINISHED || used != len) {
+        g_set_error (error, BASE_ERROR, BASE_ERROR_FORMAT, "%s: the gzip file is damaged, cut off, or followed by something else", s->file);
+        return NULL;
+    }
+    return g_bytes_new (out, made);
 }
 
 /* Marvell's response header: four 32-bit words, the third being the whole length (firmware 3.x), the first 0 (success). */

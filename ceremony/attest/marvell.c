@@ -272,6 +272,7 @@ static const ChainRules owner_rules = { .use = "google-cloud-hsm" };
 static const AttestCert *
 vouched (AttestJob *job, GBytes *spki, const ChainRules *rules, guint length, Chain *chain, char **reason)
 {
+    int nearest = G_MININT;
     for (guint i = 0; i < job->evidence->certs->len; i++) {
         const AttestCert *cert = job->evidence->certs->pdata[i];
         g_autofree char *why = NULL;
@@ -280,6 +281,9 @@ vouched (AttestJob *job, GBytes *spki, const ChainRules *rules, guint length, Ch
         if (chain_find (job->evidence, cert, job->anchors, rules, chain, &why) && chain->path->len == length)
             return cert;
         chain_clear (chain);
+        if (chain->nearness <= nearest)
+            continue;
+        nearest = chain->nearness;
         g_free (*reason);
         *reason = why ? g_steal_pointer (&why) : g_strdup_printf ("the chain of %s hasn't the length that it has for such a card", cert->subject);
     }

@@ -273,14 +273,14 @@ check_factors (KeyCheck *self, const BIGNUM *n, const BIGNUM *e, BN_CTX *ctx)
 }
 
 static void
-check_exponent (KeyCheck *self, const BIGNUM *n, const BIGNUM *e)
+check_exponent (KeyCheck *self, const BIGNUM *n, const BIGNUM *e, const char *shown)
 {
     if (!BN_is_odd (e) || BN_is_one (e) || BN_is_negative (e))
-        keycheck_find (self, "rsa-exponent", "6.1.6", "the public exponent is %s; it must be odd and at least 3", self->exponent);
+        keycheck_find (self, "rsa-exponent", "6.1.6", "the public exponent is %s; it must be odd and at least 3", shown);
     else if (BN_cmp (e, n) >= 0)
         keycheck_find (self, "rsa-exponent", "6.1.6", "the public exponent isn't smaller than the modulus");
     else if (BN_num_bits (e) < 17 || BN_num_bits (e) > 256)
-        keycheck_warn (self, "rsa-exponent-range", "6.1.6", "the public exponent (%s) should lie between 2^16+1 and 2^256-1", self->exponent);
+        keycheck_warn (self, "rsa-exponent-range", "6.1.6", "the public exponent (%s) should lie between 2^16+1 and 2^256-1", shown);
 }
 
 static void
@@ -314,8 +314,9 @@ keycheck_rsa (KeyCheck *self, Der key, const KeyCheckLists *lists)
     self->bits = (guint) BN_num_bits (n);
     char *text = BN_num_bits (e) <= 63 ? BN_bn2dec (e) : BN_bn2hex (e), *hex = BN_bn2hex (n);
     self->exponent = BN_num_bits (e) <= 63 ? g_strdup (text) : g_strdup_printf ("0x%s", text);
+    const char *shown = BN_num_bits (e) <= 63 ? self->exponent : "a number of many digits";
     check_size (self);
-    check_exponent (self, n, e);
+    check_exponent (self, n, e, shown);
     if (self->bits > 1 && self->bits <= MAX_BITS) {
         const char *pattern = pattern_in (modulus.p + (modulus.p[0] == 0), modulus.len - (modulus.p[0] == 0));
         check_factors (self, n, e, ctx);
