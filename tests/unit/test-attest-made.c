@@ -1,0 +1,718 @@
+/* Attestations that no vendor ever made, under anchors of our own with the vendors' names: each kind first genuine, then with one thing wrong. */
+#include "attest-pki.h"
+#include <gio/gio.h>
+
+static EVP_PKEY *root, *device, *key, *stranger, *rsa_key;
+
+static GBytes *
+rdn_cert (const char *subject, const char *issuer, EVP_PKEY *of, EVP_PKEY *by, const char *basic, const Ext *ext)
+{
+    return pki_cert (&(CertSpec) { .subject = subject, .issuer = issuer, .key = of, .signer = by, .basic = basic, .ext = ext });
+}
+
+/* ---- YubiKey PIV ---- */
+
+#define PIV "1.3.6.1.4.1.41482.3."
+#define PIV_ROOT "CN=Yubico PIV Root CA Serial 263751"
+#define F9 "CN=Yubico PIV Attestation"
+
+typedef struct { const char *subject, *basic, *f9_basic, *firmware, *serial, *policy, *form, *f9_subject, *root_name; EVP_PKEY *of; gboolean no_f9, f9_v1; } Piv;
+
+static GPtrArray *
+piv (const Piv *p)
+{
+    GPtrArray *inputs = attest_inputs_new ();
+    Ext ext[6] = { { 0 } };
+    guint n = 0;
+    const char *serial = p->serial ? p->serial : "0203010203", *policy = p->policy ? p->policy : "0302";
+    if (!p->firmware || *p->firmware)
+        ext[n++] = (Ext) { PIV "3", p->firmware ? p->firmware : "050403", FALSE };
+    if (*serial)
+        ext[n++] = (Ext) { PIV "7", serial, FALSE };
+    if (*policy)
+        ext[n++] = (Ext) { PIV "8", policy, FALSE };
+    ext[n++] = (Ext) { PIV "9", p->form ? p->form : "03", FALSE };
+    const char *f9 = p->f9_subject ? p->f9_subject : F9;
+    pki_give (inputs, "leaf", rdn_cert (p->subject ? p->subject : "CN=YubiKey PIV Attestation 9c", f9, p->of ? p->of : key, device, p->basic, ext));
+    if (!p->no_f9)
+        pki_give (inputs, "f9", pki_cert (&(CertSpec) { .subject = f9, .issuer = p->root_name ? p->root_name : PIV_ROOT, .key = device, .signer = root,
+                                                        .basic = p->f9_basic ? (*p->f9_basic ? p->f9_basic : NULL) : "critical,CA:TRUE,pathlen:0",
+                                                        .version1 = p->f9_v1 }));
+    return inputs;
+}
+
+static AttestAnchors *
+piv_anchors (void)
+{
+    g_autoptr (GString) yaml = g_string_new (NULL);
+    pki_anchor (yaml, "yubikey-piv", PIV_ROOT, root);
+    pki_anchor (yaml, "yubikey-piv", "CN=Yubico U2F Root CA Serial 457200631", root);
+    pki_anchor (yaml, "yubikey-piv", "CN=Yubico Attestation Root 1", root);
+    pki_anchor (yaml, "yubikey-piv", "CN=Yubico PIV Attestation B 1", root);
+    return pki_anchors (yaml);
+}
+
+static void
+test_yubikey (void)
+{
+    g_autoptr (AttestAnchors) a = piv_anchors ();
+    EVP_PKEY *x25519 = EVP_PKEY_Q_keygen (NULL, NULL, "X25519"), *ed25519 = EVP_PKEY_Q_keygen (NULL, NULL, "ED25519");
+    pki_expect (piv (&(Piv) { 0 }), a, NULL);
+    pki_expect (piv (&(Piv) { .of = rsa_key }), a, NULL);
+    pki_expect (piv (&(Piv) { .of = ed25519 }), a, NULL);
+    pki_expect (piv (&(Piv) { .serial = "" }), a, NULL);
+    pki_expect (piv (&(Piv) { .policy = "0101" }), a, NULL);
+    pki_expect (piv (&(Piv) { .f9_basic = "" }), a, NULL);
+    pki_expect (piv (&(Piv) { .f9_basic = "", .root_name = "CN=Yubico U2F Root CA Serial 457200631" }), a, NULL);
+    pki_expect (piv (&(Piv) { .root_name = "CN=Yubico PIV Attestation B 1", .f9_subject = "CN=YubiKey PIV Attestation" }), a, NULL);
+    pki_expect (piv (&(Piv) { .firmware = "040206" }), a, NULL);
+    pki_expect (piv (&(Piv) { .firmware = "040305", .of = rsa_key }), a, NULL);
+    pki_expect (piv (&(Piv) { .firmware = "040205", .of = rsa_key }), a, NULL);
+    /* ROCA, from the first to the last firmware. */
+    pki_expect (piv (&(Piv) { .firmware = "040206", .of = rsa_key }), a, "ROCA");
+    pki_expect (piv (&(Piv) { .firmware = "040304", .of = rsa_key }), a, "ROCA");
+    pki_expect (piv (&(Piv) { .firmware = "", .of = rsa_key }), a, "ROCA");
+    pki_expect (piv (&(Piv) { .subject = "CN=YubiKey PIV Attestation f9" }), a, "own attestation key");
+    pki_expect (piv (&(Piv) { .of = device }), a, "own attestation key");
+    pki_expect (piv (&(Piv) { .subject = "CN=Somebody" }), a, "isn't the subject of a key attestation");
+    pki_expect (piv (&(Piv) { .basic = "critical,CA:TRUE" }), a, "is a CA certificate");
+    pki_expect (piv (&(Piv) { .of = x25519 }), a, "can't sign");
+    pki_expect (piv (&(Piv) { .firmware = "0504" }), a, "malformed");
+    pki_expect (piv (&(Piv) { .serial = "0203810203" }), a, "malformed");
+    pki_expect (piv (&(Piv) { .policy = "03" }), a, "malformed");
+    pki_expect (piv (&(Piv) { .no_f9 = TRUE }), a, "there is no vendor root");
+    pki_expect (piv (&(Piv) { .f9_basic = "critical,CA:FALSE" }), a, "isn't a CA");
+    pki_expect (piv (&(Piv) { .f9_v1 = TRUE, .f9_basic = "" }), a, "version 1");
+    pki_expect (piv (&(Piv) { .f9_basic = "", .f9_subject = "CN=Other" }), a, "isn't a CA");
+    pki_expect (piv (&(Piv) { .root_name = "CN=Yubico Attestation Root 1" }), a, "wasn't issued for PIV");
+    pki_expect (piv (&(Piv) { .f9_basic = "", .root_name = "CN=Yubico PIV Attestation B 1" }), a, "isn't a CA");
+    EVP_PKEY_free (x25519);
+    EVP_PKEY_free (ed25519);
+}
+
+/* A sub-CA for another application doesn't vouch for PIV, and a path may not be longer than allowed. */
+static void
+test_yubikey_subca (void)
+{
+    g_autoptr (AttestAnchors) a = piv_anchors ();
+    static const struct { const char *name, *basic, *reason; } cases[] = {
+        { "CN=Yubico PIV Attestation Z 1", "critical,CA:TRUE,pathlen:1", NULL },
+        { "CN=Yubico FIDO Attestation A 1", "critical,CA:TRUE,pathlen:1", "wasn't issued for PIV" },
+        { "CN=Yubico PIV Attestation Z 1", "critical,CA:TRUE,pathlen:0", "longer than it allows" },
+        { "CN=Yubico PIV Attestation Z 1", "critical,CA:FALSE", "isn't a CA" },
+    };
+    for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
+        const Ext ext[] = { { PIV "3", "050704", FALSE }, { PIV "8", "0201", FALSE }, { 0 } };
+        GPtrArray *inputs = attest_inputs_new ();
+        pki_give (inputs, "sub", rdn_cert (cases[i].name, "CN=Yubico Attestation Root 1", stranger, root, cases[i].basic, NULL));
+        pki_give (inputs, "f9", rdn_cert ("CN=YubiKey PIV Attestation", cases[i].name, device, stranger, "critical,CA:TRUE,pathlen:0", NULL));
+        pki_give (inputs, "leaf", rdn_cert ("CN=YubiKey PIV Attestation 9a", "CN=YubiKey PIV Attestation", key, device, NULL, ext));
+        pki_expect (inputs, a, cases[i].reason);
+    }
+}
+
+/* A CA's own rules. */
+static void
+test_deny (void)
+{
+    g_autoptr (GString) yaml = g_string_new (NULL);
+    pki_anchor (yaml, "yubikey-piv", PIV_ROOT, root);
+    g_string_append (yaml, "deny:\n  - {use: yubikey-piv, field: pin_policy, value: never, reason: a PIN must be asked for}\n"
+                           "  - {use: yubikey-piv, firmware_to: \"5.1\", reason: too old}\n");
+    g_autoptr (AttestAnchors) a = pki_anchors (yaml);
+    pki_expect (piv (&(Piv) { 0 }), a, NULL);
+    pki_expect (piv (&(Piv) { .policy = "0102" }), a, "a PIN must be asked for");
+    pki_expect (piv (&(Piv) { .firmware = "050102" }), a, "too old");
+}
+
+/* ---- YubiHSM 2 ---- */
+
+#define HSM "1.3.6.1.4.1.41482.4."
+
+typedef struct { const char *origin, *capabilities, *id, *label, *serial, *device_serial, *device_basic, *drop; EVP_PKEY *of; } Hsm;
+
+static GPtrArray *
+hsm (const Hsm *h)
+{
+    GPtrArray *inputs = attest_inputs_new ();
+    const Ext all[] = { { HSM "1", "0403020400", FALSE }, { HSM "2", h->serial ? h->serial : "020401020304", FALSE },
+                        { HSM "3", h->origin ? h->origin : "03020001", FALSE }, { HSM "4", "0303000001", FALSE },
+                        { HSM "5", h->capabilities ? h->capabilities : "0309000000000000000080", FALSE },
+                        { HSM "6", h->id ? h->id : "02020123", FALSE }, { HSM "9", h->label ? h->label : "0c0161", FALSE } };
+    Ext kept[8] = { { 0 } };
+    guint n = 0;
+    for (guint i = 0; i < G_N_ELEMENTS (all); i++)
+        if (!h->drop || !g_str_has_suffix (all[i].oid, h->drop))
+            kept[n++] = all[i];
+    const Ext dev[] = { { HSM "1", "0403020400", FALSE }, { HSM "2", h->device_serial ? h->device_serial : "020401020304", FALSE }, { 0 } };
+    pki_give (inputs, "leaf", rdn_cert ("CN=YubiHSM Attestation id:0x0123", "CN=YubiHSM Attestation (16909060)", h->of ? h->of : key, device, NULL, kept));
+    pki_give (inputs, "device", rdn_cert ("CN=YubiHSM Attestation (16909060)", "CN=Yubico YubiHSM Root CA", device, root,
+                                          h->device_basic ? h->device_basic : "critical,CA:TRUE,pathlen:0", dev));
+    return inputs;
+}
+
+static void
+test_yubihsm (void)
+{
+    g_autoptr (GString) yaml = g_string_new (NULL);
+    pki_anchor (yaml, "yubihsm2", "CN=Yubico YubiHSM Root CA", root);
+    g_autoptr (AttestAnchors) a = pki_anchors (yaml);
+    g_autoptr (AttestResult) good = pki_expect_at (__func__, __LINE__, hsm (&(Hsm) { 0 }), a, NULL);
+    g_assert_cmpstr (good->serial, ==, "16909060");
+    g_autoptr (AttestResult) imported = pki_expect_at (__func__, __LINE__, hsm (&(Hsm) { .origin = "03020002" }), a, "it was imported");
+    g_assert_cmpint (imported->origin, ==, ATTEST_ORIGIN_IMPORTED);
+    pki_expect (hsm (&(Hsm) { .origin = "03020012" }), a, "imported under wrap");
+    pki_expect (hsm (&(Hsm) { .origin = "03020011" }), a, "imported under wrap");
+    pki_expect (hsm (&(Hsm) { .origin = "03020000" }), a, "doesn't say that the key was generated");
+    g_autoptr (AttestResult) exportable = pki_expect_at (__func__, __LINE__, hsm (&(Hsm) { .capabilities = "0309000000000000010080" }), a, "exported under wrap");
+    g_assert_cmpint (exportable->exportable, ==, ATTEST_TRUE);
+    pki_expect (hsm (&(Hsm) { .capabilities = "0309000000000000000e00" }), a, "can't sign");
+    pki_expect (hsm (&(Hsm) { .capabilities = "0309000000000400000000" }), a, "can't sign");
+    pki_expect (hsm (&(Hsm) { .id = "020100" }), a, "own attestation key");
+    pki_expect (hsm (&(Hsm) { .of = device }), a, "own attestation key");
+    pki_expect (hsm (&(Hsm) { .device_serial = "020401020305" }), a, "device's certificate is for serial number");
+    pki_expect (hsm (&(Hsm) { .device_basic = "critical,CA:FALSE" }), a, "isn't a CA");
+    pki_expect (hsm (&(Hsm) { .drop = "4.3" }), a, "lacks the extension");
+    pki_expect (hsm (&(Hsm) { .drop = "4.5" }), a, "lacks the extension");
+    pki_expect (hsm (&(Hsm) { .drop = "4.6" }), a, "lacks the extension");
+    pki_expect (hsm (&(Hsm) { .drop = "4.2" }), a, "lacks the extension");
+    pki_expect (hsm (&(Hsm) { .capabilities = "0409000000000000000080" }), a, "malformed");
+}
+
+/* A key of the HSM that attests for itself: its certificate is an attestation, not a CA's. */
+static void
+test_yubihsm_nested (void)
+{
+    g_autoptr (GString) yaml = g_string_new (NULL);
+    pki_anchor (yaml, "yubihsm2", "CN=Yubico YubiHSM Root CA", root);
+    g_autoptr (AttestAnchors) a = pki_anchors (yaml);
+    GPtrArray *inputs = hsm (&(Hsm) { .of = stranger });
+    const Ext ext[] = { { HSM "1", "0403020400", FALSE }, { HSM "2", "020401020304", FALSE }, { HSM "3", "03020001", FALSE }, { HSM "4", "0303000001", FALSE },
+                        { HSM "5", "0309000000000000000080", FALSE }, { HSM "6", "02020124", FALSE }, { 0 } };
+    pki_give (inputs, "inner", rdn_cert ("CN=YubiHSM Attestation id:0x0124", "CN=YubiHSM Attestation id:0x0123", key, stranger, NULL, ext));
+    pki_give (inputs, "csr", pki_csr (key));
+    pki_expect (inputs, a, "isn't a CA");
+}
+
+static void
+test_yubihsm_challenge (void)
+{
+    g_autoptr (GString) yaml = g_string_new (NULL);
+    pki_anchor (yaml, "yubihsm2", "CN=Yubico YubiHSM Root CA", root);
+    g_autoptr (AttestAnchors) a = pki_anchors (yaml);
+    g_autoptr (GBytes) challenge = g_bytes_new_static ("12345678", 8), other = g_bytes_new_static ("12345679", 8);
+    g_autofree char *label = attest_challenge_label (challenge);
+    g_assert_cmpuint (strlen (label), ==, 40);
+    g_autofree char *hex = hex_encode (label, 40);
+    g_autofree char *der = g_strconcat ("0c28", hex, NULL);
+    GPtrArray *inputs = hsm (&(Hsm) { .label = der }), *plain = hsm (&(Hsm) { 0 });
+    g_autoptr (AttestResult) right = attest_verify (inputs, NULL, NULL, challenge, a, NULL), wrong = attest_verify (inputs, NULL, NULL, other, a, NULL),
+                             absent = attest_verify (plain, NULL, NULL, challenge, a, NULL);
+    g_assert_true (right->genuine && right->challenge == ATTEST_TRUE);
+    g_assert_true (!wrong->genuine && wrong->challenge == ATTEST_FALSE);
+    g_assert_true (absent->genuine && absent->challenge == ATTEST_FALSE);
+    g_ptr_array_unref (inputs);
+    g_ptr_array_unref (plain);
+}
+
+/* ---- Luna ---- */
+
+#define LUNA "1.3.6.1.4.1.12383."
+#define LUNA_ROOT "CN=SafeNet ECC Manufacturer Integrity Module"
+
+typedef struct { const char *leaf_eku, *device_eku, *leaf_usage, *serial, *device_cn, *device_usage, *device_basic; EVP_PKEY *signer; } Luna;
+
+static GPtrArray *
+luna (const Luna *l)
+{
+    GPtrArray *inputs = attest_inputs_new ();
+    const Ext leaf[] = { { LUNA "2.1", l->serial ? l->serial : "d6f30700", FALSE }, { LUNA "2.3", "54000700", FALSE }, { 0 } };
+    const char *cn = l->device_cn ? l->device_cn : "CN=521174";
+    g_autofree char *leaf_eku = g_strconcat ("critical,", LUNA, l->leaf_eku ? l->leaf_eku : "1.13", NULL);
+    g_autofree char *device_eku = g_strconcat ("critical,", LUNA, l->device_eku ? l->device_eku : "1.15", NULL);
+    pki_give (inputs, "leaf", pki_cert (&(CertSpec) { .subject = "CN=43000000ae000002d6f30700", .issuer = cn, .key = key, .signer = l->signer ? l->signer : device,
+                                                      .usage = l->leaf_usage ? l->leaf_usage : "critical,digitalSignature", .eku = leaf_eku, .ext = leaf }));
+    pki_give (inputs, "device", pki_cert (&(CertSpec) { .subject = cn, .issuer = LUNA_ROOT, .key = device, .signer = root, .eku = device_eku,
+                                                        .usage = l->device_usage ? l->device_usage : "critical,keyCertSign",
+                                                        .basic = l->device_basic ? l->device_basic : "CA:TRUE" }));
+    return inputs;
+}
+
+static void
+test_luna (void)
+{
+    g_autoptr (GString) yaml = g_string_new (NULL);
+    pki_anchor (yaml, "luna", LUNA_ROOT, root);
+    g_autoptr (AttestAnchors) a = pki_anchors (yaml);
+    g_autoptr (AttestResult) good = pki_expect_at (__func__, __LINE__, luna (&(Luna) { 0 }), a, NULL);
+    g_assert_cmpstr (good->serial, ==, "521174");
+    g_assert_cmpstr (good->firmware, ==, "7.8.4");
+    pki_expect (luna (&(Luna) { .device_cn = "CN=Luna K7-521174" }), a, NULL);
+    pki_expect (luna (&(Luna) { .leaf_eku = "1.12" }), a, "no confirmation of a key");
+    pki_expect (luna (&(Luna) { .device_eku = "1.12" }), a, "isn't made of a Luna's levels");
+    pki_expect (luna (&(Luna) { .device_eku = "1.13" }), a, "isn't made of a Luna's levels");
+    pki_expect (luna (&(Luna) { .leaf_usage = "critical,keyEncipherment" }), a, "can't sign");
+    pki_expect (luna (&(Luna) { .serial = "d7f30700" }), a, "names serial number 521175");
+    pki_expect (luna (&(Luna) { .serial = "d7f307" }), a, "names serial number none");
+    pki_expect (luna (&(Luna) { .device_cn = "CN=521175" }), a, "the device's certificate 521175");
+    pki_expect (luna (&(Luna) { .device_usage = "critical,digitalSignature" }), a, "may not sign certificates");
+    pki_expect (luna (&(Luna) { .device_basic = "CA:FALSE" }), a, "isn't a CA");
+    pki_expect (luna (&(Luna) { .signer = stranger }), a, "isn't signed by the key of");
+}
+
+/* ---- Marvell / Google Cloud HSM ---- */
+
+#define CAVIUM "CN=localca.liquidsecurity.cavium.com"
+#define HAWKSBILL "CN=Hawksbill Root v1 prod"
+#define CARD "CN=HSM:5.2G0001-ICM000001, for FIPS mode"
+#define PARTITION "CN=HSM:5.2G0001-ICM000001:PARTN:1, for FIPS mode"
+
+static EVP_PKEY *partition, *card, *google;
+
+typedef struct {
+    int         local, extractable, never, sign, class;     /* -1: left out; else the value */
+    gboolean    wrong_digest, no_signature, other_public, one_object;
+    const char *card_name, *partition_name, *owner_partition, *drop;
+    gboolean    card_v3, other_owner_key;
+    EVP_PKEY   *body_signer;
+} Card;
+static const Card good_card = { 1, 0, 1, 1, 3, FALSE, FALSE, FALSE, FALSE, CARD, PARTITION, PARTITION, NULL, FALSE, FALSE, NULL };
+
+static void
+put32 (GByteArray *out, guint32 v)
+{
+    guint32 be = GUINT32_TO_BE (v);
+    g_byte_array_append (out, (const guint8 *) &be, 4);
+}
+
+static guint
+put_attr (GByteArray *out, guint32 type, const void *data, guint32 len)
+{
+    put32 (out, type);
+    put32 (out, len);
+    g_byte_array_append (out, data, len);
+    return 1;
+}
+
+static guint
+put_flag (GByteArray *out, guint32 type, int value)
+{
+    guint8 byte = (guint8) value;
+    return value < 0 ? 0 : put_attr (out, type, &byte, 1);
+}
+
+static void
+put_object (GByteArray *out, const Card *c, gboolean private, EVP_PKEY *of)
+{
+    g_autoptr (GByteArray) attrs = g_byte_array_new ();
+    g_autoptr (GBytes) spki = pki_spki (of);
+    gsize n;
+    const guint8 *der = g_bytes_get_data (spki, &n);
+    guint8 digest[SHA256_LEN];
+    sha256 (der, n, digest);
+    digest[0] ^= c->wrong_digest;
+    guint count = put_flag (attrs, 0x0, private ? c->class : 2) + put_flag (attrs, 0x100, 3) + put_flag (attrs, 0x163, private ? c->local : 1) +
+                  put_flag (attrs, 0x162, private ? c->extractable : 1) + put_flag (attrs, 0x164, private ? c->never : 0) +
+                  put_flag (attrs, 0x108, private ? c->sign : 0) + put_flag (attrs, 0x103, private) + put_attr (attrs, 0x1003, digest, 32) +
+                  put_attr (attrs, 0x120, der + n - 65, 65);
+    put32 (out, 7);
+    put32 (out, count);
+    put32 (out, attrs->len);
+    g_byte_array_append (out, attrs->data, attrs->len);
+}
+
+static GBytes *
+card_body (const Card *c)
+{
+    g_autoptr (GByteArray) objects = g_byte_array_new (), all = g_byte_array_new ();
+    guint second = 0;
+    if (!c->one_object) {
+        put_object (objects, c, FALSE, c->other_public ? stranger : key);
+        second = objects->len + 8;
+    }
+    put_object (objects, c, TRUE, key);
+    put32 (all, 0);
+    put32 (all, 3);
+    put32 (all, 16 + 8 + objects->len + 256);
+    put32 (all, 8 + objects->len);
+    put32 (all, 1 << 16 | 3);
+    put32 (all, 8 << 16 | second);
+    g_byte_array_append (all, objects->data, objects->len);
+    guint8 sig[256];
+    size_t n = sizeof sig;
+    EVP_MD_CTX *ctx = EVP_MD_CTX_new ();
+    g_assert_true (EVP_DigestSignInit (ctx, NULL, EVP_sha256 (), NULL, c->body_signer ? c->body_signer : partition) == 1 &&
+                   EVP_DigestSign (ctx, sig, &n, all->data, all->len) == 1 && n == 256);
+    EVP_MD_CTX_free (ctx);
+    g_byte_array_append (all, sig, 256);
+    return g_byte_array_free_to_bytes (g_steal_pointer (&all));
+}
+
+static GPtrArray *
+cloud (const Card *c)
+{
+    GPtrArray *inputs = attest_inputs_new ();
+    const char *drop = c->drop ? c->drop : "";
+    pki_give (inputs, "body", card_body (c));
+    if (!g_str_equal (drop, "card"))
+        pki_give (inputs, "card", pki_cert (&(CertSpec) { .subject = c->card_name, .issuer = CAVIUM, .key = card, .signer = root, .version1 = !c->card_v3,
+                                                          .basic = c->card_v3 ? "CA:FALSE" : NULL }));
+    if (!g_str_equal (drop, "partition"))
+        pki_give (inputs, "partition", rdn_cert (c->partition_name, c->card_name, partition, card, NULL, NULL));
+    if (!g_str_equal (drop, "owner-card"))
+        pki_give (inputs, "owner-card", rdn_cert (c->card_name, HAWKSBILL, c->other_owner_key ? stranger : card, google, "CA:FALSE", NULL));
+    if (!g_str_equal (drop, "owner-partition"))
+        pki_give (inputs, "owner-partition", rdn_cert (c->owner_partition, HAWKSBILL, partition, google, "CA:FALSE", NULL));
+    return inputs;
+}
+
+#define WITH(member, value) ({ Card c_ = good_card; c_.member = value; cloud (&c_); })
+
+static void
+test_marvell (void)
+{
+    g_autoptr (GString) yaml = g_string_new (NULL);
+    partition = EVP_RSA_gen (2048);
+    card = EVP_RSA_gen (2048);
+    google = pki_ec ();
+    pki_anchor (yaml, "marvell", CAVIUM, root);
+    pki_anchor (yaml, "google-cloud-hsm", HAWKSBILL, google);
+    g_autoptr (AttestAnchors) a = pki_anchors (yaml);
+    g_autoptr (AttestResult) good = pki_expect_at (__func__, __LINE__, cloud (&good_card), a, NULL);
+    g_assert_cmpstr (good->serial, ==, "5.2G0001-ICM000001");
+    pki_expect (WITH (one_object, TRUE), a, NULL);
+    g_autoptr (AttestResult) imported = pki_expect_at (__func__, __LINE__, WITH (local, 0), a, "imported");
+    g_assert_cmpint (imported->origin, ==, ATTEST_ORIGIN_IMPORTED);
+    g_autoptr (AttestResult) exportable = pki_expect_at (__func__, __LINE__, WITH (extractable, 1), a, "can be extracted");
+    g_assert_cmpint (exportable->exportable, ==, ATTEST_TRUE);
+    pki_expect (WITH (local, -1), a, "doesn't say that the key was generated");
+    pki_expect (WITH (extractable, -1), a, "can be extracted");
+    pki_expect (WITH (never, 0), a, "could be extracted before");
+    pki_expect (WITH (sign, 0), a, "can't sign");
+    pki_expect (WITH (class, 4), a, "symmetric key");
+    pki_expect (WITH (class, 1), a, "no private key's attributes");
+    pki_expect (WITH (wrong_digest, TRUE), a, "hasn't the digest");
+    pki_expect (WITH (other_public, TRUE), a, "aren't of one key");
+    pki_expect (WITH (body_signer, card), a, "manufacturer's chain of the partition key doesn't hold");
+    pki_expect (WITH (drop, "card"), a, "manufacturer's chain of the partition key doesn't hold");
+    pki_expect (WITH (drop, "partition"), a, "manufacturer's chain of the partition key doesn't hold");
+    pki_expect (WITH (drop, "owner-partition"), a, "owner's (Google's) certificate of the partition key");
+    pki_expect (WITH (drop, "owner-card"), a, "owner's (Google's) certificate of the card");
+    pki_expect (WITH (other_owner_key, TRUE), a, "owner's (Google's) certificate of the card");
+    pki_expect (WITH (partition_name, "CN=HSM:5.2G0002-ICM000002:PARTN:1, for FIPS mode"), a, "isn't a partition of the card");
+    pki_expect (WITH (card_name, "CN=Somebody"), a, "version 1");
+    pki_expect (WITH (card_name, PARTITION), a, "");
+    pki_expect (WITH (card_v3, TRUE), a, "isn't a CA");
+    EVP_PKEY_free (partition);
+    EVP_PKEY_free (card);
+    EVP_PKEY_free (google);
+}
+
+/* ---- Securosys ---- */
+
+typedef struct { const char *creation, *attributes, *element, *head, *key_text, *leaf_basic, *device_cn; gboolean no_signature; EVP_PKEY *signer; } Primus;
+#define ATTRS "<sign>true</sign><sensitive>true</sensitive><always_sensitive>true</always_sensitive><extractable>false</extractable><never_extractable>true</never_extractable>"
+
+static GPtrArray *
+primus (const Primus *p)
+{
+    GPtrArray *inputs = attest_inputs_new ();
+    g_autoptr (GBytes) spki = pki_spki (key);
+    g_autofree char *b64 = base64_encode (g_bytes_get_data (spki, NULL), g_bytes_get_size (spki));
+    const char *element = p->element ? p->element : "private_key";
+    g_autofree char *xml = g_strdup_printf ("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n%s<%s%s><label>k</label><public_key>%s</public_key><attributes>%s</attributes></%s>\n",
+                                            p->head ? p->head : "", element, p->creation ? p->creation : " creation=\"generated\"",
+                                            p->key_text ? p->key_text : b64, p->attributes ? p->attributes : ATTRS, element);
+    guint8 sig[512];
+    size_t n = sizeof sig;
+    EVP_MD_CTX *ctx = EVP_MD_CTX_new ();
+    g_assert_true (EVP_DigestSignInit (ctx, NULL, EVP_sha256 (), NULL, p->signer ? p->signer : device) == 1 &&
+                   EVP_DigestSign (ctx, sig, &n, (const guint8 *) xml, strlen (xml)) == 1);
+    EVP_MD_CTX_free (ctx);
+    const char *cn = p->device_cn ? p->device_cn : "CN=PRIMUS HSM KEY (SN: 18386101)";
+    pki_give (inputs, "xml", g_bytes_new (xml, strlen (xml)));
+    if (!p->no_signature)
+        pki_give (inputs, "sig", g_bytes_new (sig, n));
+    pki_give (inputs, "leaf", rdn_cert ("CN=attestation-key", cn, device, stranger, p->leaf_basic ? p->leaf_basic : "critical,CA:FALSE", NULL));
+    pki_give (inputs, "device", rdn_cert (cn, "CN=PRIMUS_HSM_ROOTKEY", stranger, root, "critical,CA:TRUE", NULL));
+    return inputs;
+}
+
+static void
+test_securosys (void)
+{
+    g_autoptr (GString) yaml = g_string_new (NULL);
+    pki_anchor (yaml, "securosys", "CN=PRIMUS_HSM_ROOTKEY", root);
+    g_autoptr (AttestAnchors) a = pki_anchors (yaml);
+    pki_expect (primus (&(Primus) { 0 }), a, NULL);
+    g_autoptr (AttestResult) imported = pki_expect_at (__func__, __LINE__, primus (&(Primus) { .creation = " creation=\"imported\"" }), a, "its creation is \"imported\"");
+    g_assert_cmpint (imported->origin, ==, ATTEST_ORIGIN_IMPORTED);
+    pki_expect (primus (&(Primus) { .creation = "" }), a, "not told");
+    pki_expect (primus (&(Primus) { .attributes = "<sign>true</sign><extractable>true</extractable><never_extractable>false</never_extractable>" }), a, "can be extracted");
+    pki_expect (primus (&(Primus) { .attributes = "<sign>true</sign><extractable>false</extractable><never_extractable>false</never_extractable>" }), a, "could be extracted before");
+    pki_expect (primus (&(Primus) { .attributes = "<sign>true</sign>" }), a, "can be extracted");
+    pki_expect (primus (&(Primus) { .attributes = ATTRS "<extractable>true</extractable>" }), a, "can be extracted");
+    pki_expect (primus (&(Primus) { .attributes = "<sign>false</sign><extractable>false</extractable><never_extractable>true</never_extractable>" }), a, "can't sign");
+    pki_expect (primus (&(Primus) { .element = "secret_key" }), a, "symmetric key");
+    pki_expect (primus (&(Primus) { .element = "public_key" }), a, "isn't the attestation of a private key");
+    pki_expect (primus (&(Primus) { .key_text = "AAAA" }), a, "no public key");
+    pki_expect (primus (&(Primus) { .head = "<!DOCTYPE private_key [<!ENTITY e SYSTEM \"file:///etc/hostname\">]>" }), a, "can't be read as an attestation");
+    pki_expect (primus (&(Primus) { .key_text = "&undefined;" }), a, "can't be read as an attestation");
+    pki_expect (primus (&(Primus) { .no_signature = TRUE }), a, "signature isn't among the files");
+    pki_expect (primus (&(Primus) { .signer = key }), a, "isn't signed by the key of any certificate");
+    pki_expect (primus (&(Primus) { .signer = stranger }), a, "isn't a device's attestation key");
+    pki_expect (primus (&(Primus) { .leaf_basic = "critical,CA:TRUE" }), a, "isn't a device's attestation key");
+    pki_expect (primus (&(Primus) { .device_cn = "CN=PRIMUS HSM KEY" }), a, "names no serial number");
+}
+
+/* ---- TPM 2.0 ---- */
+
+enum { KEY_ATTRS = 0x40072, AK_ATTRS = 0x50072 };
+
+static void
+put16 (GByteArray *out, guint v)
+{
+    guint8 be[2] = { (guint8) (v >> 8), (guint8) v };
+    g_byte_array_append (out, be, 2);
+}
+
+static GBytes *
+tpm_public (EVP_PKEY *of, guint32 attributes)
+{
+    GByteArray *out = g_byte_array_new ();
+    g_autoptr (GBytes) spki = pki_spki (of);
+    gsize n;
+    const guint8 *der = g_bytes_get_data (spki, &n);
+    put16 (out, 0x0023);
+    put16 (out, 0x000b);
+    put32 (out, attributes);
+    put16 (out, 0);
+    put16 (out, 0x0010);
+    put16 (out, 0x0018);
+    put16 (out, 0x000b);
+    put16 (out, 0x0003);
+    put16 (out, 0x0010);
+    for (int i = 0; i < 2; i++) {
+        put16 (out, 32);
+        g_byte_array_append (out, der + n - 64 + 32 * i, 32);
+    }
+    return g_byte_array_free_to_bytes (out);
+}
+
+typedef struct { guint32 key_attrs, ak_attrs; guint type; gboolean no_public, no_signature, no_ak, plain_magic; EVP_PKEY *signer; GBytes *extra; gboolean ek, flip; } Tpm;
+
+static GBytes *
+tpm_name (GBytes *area)
+{
+    guint8 name[34] = { 0x00, 0x0b };
+    sha256 (g_bytes_get_data (area, NULL), g_bytes_get_size (area), name + 2);
+    return g_bytes_new (name, sizeof name);
+}
+
+static void
+put_sized (GByteArray *out, GBytes *bytes)
+{
+    put16 (out, (guint) g_bytes_get_size (bytes));
+    g_byte_array_append (out, g_bytes_get_data (bytes, NULL), (guint) g_bytes_get_size (bytes));
+}
+
+static GBytes *
+tpm_signature (EVP_PKEY *by, const GByteArray *over)
+{
+    guint8 der[160], raw[32];
+    size_t n = sizeof der;
+    EVP_MD_CTX *ctx = EVP_MD_CTX_new ();
+    g_assert_true (EVP_DigestSignInit (ctx, NULL, EVP_sha256 (), NULL, by) == 1 && EVP_DigestSign (ctx, der, &n, over->data, over->len) == 1);
+    EVP_MD_CTX_free (ctx);
+    const guint8 *p = der;
+    ECDSA_SIG *sig = d2i_ECDSA_SIG (NULL, &p, (long) n);
+    GByteArray *out = g_byte_array_new ();
+    put16 (out, 0x0018);
+    put16 (out, 0x000b);
+    const BIGNUM *rs[2] = { ECDSA_SIG_get0_r (sig), ECDSA_SIG_get0_s (sig) };
+    for (int i = 0; i < 2; i++) {
+        BN_bn2binpad (rs[i], raw, 32);
+        put16 (out, 32);
+        g_byte_array_append (out, raw, 32);
+    }
+    ECDSA_SIG_free (sig);
+    return g_byte_array_free_to_bytes (out);
+}
+
+static GPtrArray *
+tpm (const Tpm *t)
+{
+    GPtrArray *inputs = attest_inputs_new ();
+    g_autoptr (GBytes) area = tpm_public (key, t->key_attrs ? t->key_attrs : KEY_ATTRS), ak = tpm_public (device, t->ak_attrs ? t->ak_attrs : AK_ATTRS);
+    g_autoptr (GBytes) name = tpm_name (area), signer = tpm_name (ak), none = g_bytes_new (NULL, 0);
+    g_autoptr (GByteArray) attest = g_byte_array_new (), sized = g_byte_array_new ();
+    put32 (attest, 0xff544347);
+    put16 (attest, t->type ? t->type : 0x8017);
+    put_sized (attest, signer);
+    put_sized (attest, t->extra ? t->extra : none);
+    for (int i = 0; i < 4; i++)
+        put32 (attest, 1);
+    g_byte_array_append (attest, (const guint8 *) "\1", 1);
+    put32 (attest, 1);
+    put32 (attest, 2);
+    put_sized (attest, name);
+    put_sized (attest, name);
+    g_autoptr (GBytes) sig = tpm_signature (t->signer ? t->signer : device, attest);
+    if (t->flip)
+        attest->data[attest->len - 1] ^= 1;
+    pki_give (inputs, "attest", g_bytes_new (attest->data, attest->len));
+    if (!t->no_public) {
+        put_sized (sized, area);
+        pki_give (inputs, "key.pub", g_bytes_new (sized->data, sized->len));
+    }
+    if (!t->no_ak)
+        pki_give (inputs, "ak.pub", g_bytes_ref (ak));
+    if (!t->no_signature)
+        pki_give (inputs, "sig", g_bytes_ref (sig));
+    if (t->ek)
+        pki_give (inputs, "ek", pki_cert (&(CertSpec) { .subject = "CN=ek", .issuer = "CN=TPM Maker", .key = stranger, .signer = root, .eku = "2.23.133.8.1",
+                                                        .usage = "critical,keyAgreement" }));
+    return inputs;
+}
+
+static void
+test_tpm (void)
+{
+    g_autoptr (GString) pinned_yaml = g_string_new (NULL), ek_yaml = g_string_new (NULL);
+    pki_anchor (pinned_yaml, "tpm2-ak", "CN=AK", device);
+    pki_anchor (ek_yaml, "tpm2-ek", "CN=TPM Maker", root);
+    g_autoptr (AttestAnchors) a = pki_anchors (pinned_yaml), by_ek = pki_anchors (ek_yaml);
+    g_autoptr (AttestResult) good = pki_expect_at (__func__, __LINE__, tpm (&(Tpm) { 0 }), a, NULL);
+    g_assert_cmpint (good->origin, ==, ATTEST_ORIGIN_GENERATED);
+    pki_expect (tpm (&(Tpm) { .type = 0x801a }), a, NULL);
+    pki_expect (tpm (&(Tpm) { .type = 0x8018 }), a, "isn't a certification of a key");
+    pki_expect (tpm (&(Tpm) { .key_attrs = KEY_ATTRS & ~0x20u }), a, "it was imported");
+    pki_expect (tpm (&(Tpm) { .key_attrs = KEY_ATTRS & ~0x2u }), a, "can be duplicated");
+    pki_expect (tpm (&(Tpm) { .key_attrs = KEY_ATTRS & ~0x10u }), a, "can be duplicated");
+    pki_expect (tpm (&(Tpm) { .key_attrs = 0x20072 }), a, "can't sign");
+    pki_expect (tpm (&(Tpm) { .key_attrs = AK_ATTRS }), a, "no signing key");
+    pki_expect (tpm (&(Tpm) { .ak_attrs = 0x40072 }), a, "isn't a TPM's attestation key");
+    pki_expect (tpm (&(Tpm) { .no_public = TRUE }), a, "public area isn't among the files");
+    pki_expect (tpm (&(Tpm) { .no_ak = TRUE }), a, "no key among the files signed");
+    pki_expect (tpm (&(Tpm) { .no_signature = TRUE }), a, "no key among the files signed");
+    pki_expect (tpm (&(Tpm) { .signer = stranger }), a, "no key among the files signed");
+    pki_expect (tpm (&(Tpm) { .flip = TRUE }), a, "no key among the files signed");
+    pki_expect (tpm (&(Tpm) { .signer = key }), a, "isn't a TPM's attestation key");
+    pki_expect (tpm (&(Tpm) { 0 }), by_ek, "nothing shows that the attestation key lives in a TPM");
+    pki_expect (tpm (&(Tpm) { .ek = TRUE }), by_ek, "operator's word alone");
+    pki_expect (tpm (&(Tpm) { .ek = TRUE }), a, NULL);
+    g_autoptr (GBytes) area = tpm_public (device, AK_ATTRS), name = tpm_name (area), ek = pki_spki (stranger);
+    guint8 digest[SHA256_LEN];
+    sha256 (g_bytes_get_data (ek, NULL), g_bytes_get_size (ek), digest);
+    attest_anchors_add_activation (by_ek, name, digest);
+    g_autoptr (AttestResult) bound = pki_expect_at (__func__, __LINE__, tpm (&(Tpm) { .ek = TRUE }), by_ek, NULL);
+    g_assert_cmpstr (json_string_value (json_object_get (bound->details, "ak_bound")), ==, "activation");
+    pki_expect (tpm (&(Tpm) { 0 }), by_ek, "nothing shows");
+}
+
+static void
+test_tpm_challenge (void)
+{
+    g_autoptr (GString) yaml = g_string_new (NULL);
+    pki_anchor (yaml, "tpm2-ak", "CN=AK", device);
+    g_autoptr (AttestAnchors) a = pki_anchors (yaml);
+    g_autoptr (GBytes) challenge = g_bytes_new_static ("12345678", 8), other = g_bytes_new_static ("87654321", 8),
+                       data = attest_challenge_qualifying (challenge);
+    GPtrArray *inputs = tpm (&(Tpm) { .extra = data });
+    g_autoptr (AttestResult) right = attest_verify (inputs, NULL, NULL, challenge, a, NULL), wrong = attest_verify (inputs, NULL, NULL, other, a, NULL);
+    g_assert_true (right->genuine && right->challenge == ATTEST_TRUE);
+    g_assert_true (!wrong->genuine && strstr (wrong->reason, "another challenge"));
+    g_ptr_array_unref (inputs);
+}
+
+/* ---- what can't be read ---- */
+
+static void
+test_unreadable (void)
+{
+    static const struct { const char *text; gsize n; const char *message; } cases[] = {
+        { "", 0, "empty" }, { "rubbish", 7, "not a form" }, { "\x30\x82\xff\xff", 4, "not a form" }, { "\x1f\x8b\x08\0\0\0\0\0\0\3xx", 12, "gzip" },
+        { "-----BEGIN CERTIFICATE-----\nMIIB\n", 33, "damaged" }, { "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n", 59, "doesn't hold" },
+        { "-----BEGIN PRIVATE KEY-----\nMIIB\n-----END PRIVATE KEY-----\n", 59, "private key" }, { "PK\3\4aaaaaaaa", 12, "ZIP" },
+        { "-----BEGIN X509 CRL-----\nMIIB\n-----END X509 CRL-----\n", 53, "no place" },
+    };
+    g_autoptr (AttestAnchors) a = piv_anchors ();
+    for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
+        g_autoptr (GPtrArray) inputs = piv (&(Piv) { 0 });
+        g_autoptr (GError) error = NULL;
+        pki_give (inputs, "bad.bin", g_bytes_new (cases[i].text, cases[i].n));
+        g_autoptr (AttestResult) r = attest_verify (inputs, NULL, NULL, NULL, a, &error);
+        g_assert_null (r);
+        if (!strstr (error->message, cases[i].message) || !g_str_has_prefix (error->message, "bad.bin: "))
+            g_error ("case %u: %s", i, error->message);
+    }
+}
+
+static void
+test_anchor_files (void)
+{
+    static const char *const bad[] = { "", "anchors: x", "anchors:\n  - {vendor: a}\n", "anchors:\n  - {vendor: a, use: b, name: c, spki: AAAA, source: d}\n",
+                                       "other: []\n", "anchors: []\nanchors: []\n", "anchors: []\ndeny:\n  - {reason: x}\n" };
+    for (guint i = 0; i < G_N_ELEMENTS (bad); i++) {
+        g_autoptr (GError) error = NULL;
+        g_autoptr (AttestAnchors) a = attest_anchors_parse (bad[i], strlen (bad[i]), &error);
+        g_assert_null (a);
+        g_assert_nonnull (error);
+    }
+}
+
+/* The request beside the attestation: right, of another key, broken. */
+static void
+test_request (void)
+{
+    g_autoptr (AttestAnchors) a = piv_anchors ();
+    GPtrArray *inputs = piv (&(Piv) { 0 });
+    pki_give (inputs, "csr", pki_csr (key));
+    pki_expect (inputs, a, NULL);
+    inputs = piv (&(Piv) { 0 });
+    pki_give (inputs, "csr", pki_csr (stranger));
+    pki_expect (inputs, a, "isn't the request's key");
+    inputs = piv (&(Piv) { 0 });
+    pki_give (inputs, "csr", pki_csr (key));
+    pki_give (inputs, "csr2", pki_csr (stranger));
+    pki_expect (inputs, a, "requests for different keys");
+    inputs = piv (&(Piv) { 0 });
+    g_autoptr (GBytes) csr = pki_csr (key);
+    gsize n = g_bytes_get_size (csr);
+    guint8 *copy = g_memdup2 (g_bytes_get_data (csr, NULL), n);
+    copy[n - 1] ^= 1;
+    pki_give (inputs, "csr", g_bytes_new_take (copy, n));
+    pki_expect (inputs, a, "isn't signed by its own key");
+}
+
+int
+main (int argc, char **argv)
+{
+    g_test_init (&argc, &argv, NULL);
+    root = pki_ec ();
+    device = pki_ec ();
+    key = pki_ec ();
+    stranger = pki_ec ();
+    rsa_key = EVP_RSA_gen (2048);
+    g_test_add_func ("/attest/made/yubikey", test_yubikey);
+    g_test_add_func ("/attest/made/yubikey-subca", test_yubikey_subca);
+    g_test_add_func ("/attest/made/deny", test_deny);
+    g_test_add_func ("/attest/made/yubihsm", test_yubihsm);
+    g_test_add_func ("/attest/made/yubihsm-nested", test_yubihsm_nested);
+    g_test_add_func ("/attest/made/yubihsm-challenge", test_yubihsm_challenge);
+    g_test_add_func ("/attest/made/luna", test_luna);
+    g_test_add_func ("/attest/made/marvell", test_marvell);
+    g_test_add_func ("/attest/made/securosys", test_securosys);
+    g_test_add_func ("/attest/made/tpm", test_tpm);
+    g_test_add_func ("/attest/made/tpm-challenge", test_tpm_challenge);
+    g_test_add_func ("/attest/made/unreadable", test_unreadable);
+    g_test_add_func ("/attest/made/anchors", test_anchor_files);
+    g_test_add_func ("/attest/made/request", test_request);
+    int status = g_test_run ();
+    EVP_PKEY_free (root);
+    EVP_PKEY_free (device);
+    EVP_PKEY_free (key);
+    EVP_PKEY_free (stranger);
+    EVP_PKEY_free (rsa_key);
+    return status;
+}
