@@ -2,9 +2,13 @@
 #include "ceremony/journal/journal.h"
 #include "ceremony/base/errors.h"
 #include "ceremony/base/file.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <sqlite3.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -388,9 +392,9 @@ test_threads (Fixture *f, gconstpointer data)
     g_assert_cmpuint (journal_checkpoint_size (journal), ==, 91);
 }
 
-/* A file-size limit stands for a full disk: the append fails, says so, and goes on when there is space again. */
+/* A limit on file size: the append fails, and a later one works when the limit has gone. */
 static void
-test_full (Fixture *f, gconstpointer data)
+test_limited (Fixture *f, gconstpointer data)
 {
     fill (f);
     g_autoptr (Journal) journal = reopen (f);
@@ -416,6 +420,94 @@ test_full (Fixture *f, gconstpointer data)
     g_assert_cmpuint (journal_size (journal), ==, good + 1);
 }
 
+static void
+write_text (const char *path, const char *text)
+{
+    int fd = open (path, O_WRONLY | O_CLOEXEC);
+    if (fd < 0 || write (fd, text, strlen (text)) < 0)
+        g_printerr ("%s: %s\n", path, g_strerror (errno));
+    close (fd);
+}
+
+/* In a child: an own mount namespace with a tiny disk at @folder. FALSE where the system doesn't let us. */
+static gboolean
+mount_tiny_disk (const char *folder)
+{
+    g_autofree char *uid_map = g_strdup_printf ("0 %u 1", getuid ());
+    g_autofree char *gid_map = g_strdup_printf ("0 %u 1", getgid ());
+    if (unshare (CLONE_NEWNS) != 0) {
+        if (unshare (CLONE_NEWUSER | CLONE_NEWNS) != 0)
+            return FALSE;
+        write_text ("/proc/self/setgroups", "deny");
+        write_text ("/proc/self/uid_map", uid_map);
+        write_text ("/proc/self/gid_map", gid_map);
+    }
+    return mount (NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 && mount ("none", folder, "tmpfs", 0, "size=512k") == 0;
+}
+
+static void
+append_until_full (Journal *journal, const char *filler)
+{
+    g_autofree char *zeros = g_malloc0 (4096);
+    int fd = open (filler, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    while (write (fd, zeros, 4096) > 0)
+        ;
+    close (fd);
+    g_autoptr (GError) error = NULL;
+    g_autofree char *text = g_strnfill (3000, 'x');
+    while (journal_append (journal, "note.made", "operator", "", json_pack ("{s:s}", "text", text), NULL, &error))
+        ;
+    g_assert_error (error, BASE_ERROR, BASE_ERROR_SPACE);
+    g_assert_nonnull (strstr (error->message, "the disk is full"));
+}
+
+static void
+on_full_disk (Fixture *f)
+{
+    g_autofree char *filler = g_build_filename (f->folder, "filler", NULL);
+    g_autoptr (GError) error = NULL;
+    fill (f);
+    g_autoptr (Journal) journal = reopen (f);
+    journal_begin_sitting (journal);
+    append (journal, "before");
+    g_autofree char *zeros = g_malloc0 (8192);
+    guint64 size = 0;
+    for (int i = 0; i < 3; i++) {
+        append_until_full (journal, filler);
+        size = journal_size (journal);
+        g_autofree char *other = g_build_filename (f->folder, "other", NULL);
+        g_assert_false (file_write (other, zeros, 8192, 0600, FALSE, &error));
+        g_assert_error (error, BASE_ERROR, BASE_ERROR_SPACE);
+        g_clear_error (&error);
+        g_assert_cmpint (access (other, F_OK), !=, 0);
+        g_assert_cmpint (unlink (filler), ==, 0);
+        append (journal, "after");
+        g_assert_nonnull (journal_checkpoint (journal, &error));
+    }
+    g_clear_pointer (&journal, journal_close);
+    journal = reopen (f);
+    g_assert_cmpuint (journal_size (journal), ==, size + 1);
+    g_assert_cmpuint (journal_checkpoint_size (journal), ==, size + 1);
+}
+
+static void
+test_full (Fixture *f, gconstpointer data)
+{
+    pid_t pid = fork ();
+    if (pid == 0) {
+        if (!mount_tiny_disk (f->folder))
+            _exit (77);
+        on_full_disk (f);
+        _exit (0);
+    }
+    int status = -1;
+    g_assert_cmpint (waitpid (pid, &status, 0), ==, pid);
+    if (WIFEXITED (status) && WEXITSTATUS (status) == 77)
+        g_test_skip ("no mount namespace to be had here");
+    else
+        g_assert_cmpint (status, ==, 0);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -431,6 +523,7 @@ main (int argc, char **argv)
     ADD ("no-sitting", test_no_sitting);
     ADD ("two-writers", test_two_writers);
     ADD ("threads", test_threads);
+    ADD ("limited", test_limited);
     ADD ("full", test_full);
     return g_test_run ();
 }
