@@ -1,12 +1,13 @@
 # Two programs, ceremony and ceremony-media. The targets that people use:
 #   make · make deps · make demo · make check · make bench · make fuzz · make install
-# SAN=1 builds with AddressSanitizer and UBSan into build-san/.
+# SAN=1 builds with AddressSanitizer and UBSan into build-san/, FUZZ=1 with libFuzzer as well into build-fuzz/.
 
 PREFIX   ?= /usr/local
 DESTDIR  ?=
 CC       ?= gcc
 SAN      ?=
-B        := $(if $(SAN),build-san,build)
+FUZZ     ?=
+B        := $(if $(FUZZ),build-fuzz,$(if $(SAN),build-san,build))
 VERSION  := 0.1.0
 comma    := ,
 
@@ -15,9 +16,10 @@ PKGS_MEDIA    := glib-2.0 gio-unix-2.0 libcrypto jansson gstreamer-1.0 gstreamer
 
 ARCH := $(shell uname -m)
 WARN := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wvla -Wformat=2 -Wundef -Wno-unused-parameter
-HARD := -fstack-protector-strong -fstack-clash-protection -fPIE $(if $(SAN),,-D_FORTIFY_SOURCE=2) $(if $(filter x86_64,$(ARCH)),-fcf-protection=full)
+HARD := -fstack-protector-strong -fstack-clash-protection -fPIE $(if $(SAN)$(FUZZ),,-D_FORTIFY_SOURCE=2) $(if $(filter x86_64,$(ARCH)),-fcf-protection=full)
 LINKHARD := -pie -Wl,-z,relro,-z,now,-z,noexecstack $(if $(filter x86_64,$(ARCH)),-Wl$(comma)-z$(comma)ibt$(comma)-z$(comma)shstk) -Wl,--as-needed
-SANFLAGS := $(if $(SAN),-fsanitize=address$(comma)undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer)
+SANFLAGS := $(if $(FUZZ),-fsanitize=fuzzer-no-link$(comma)address$(comma)undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer)
+SANFLAGS += $(if $(SAN),-fsanitize=address$(comma)undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer)
 CPPFLAGS_ALL := -D_GNU_SOURCE -I. -DCEREMONY_VERSION='"$(VERSION)"' -DCEREMONY_LIBEXECDIR='"$(PREFIX)/libexec/ceremony"' -DCEREMONY_DATADIR='"$(PREFIX)/share/ceremony"'
 CFLAGS_ALL   := -std=gnu17 -O2 -g $(WARN) $(HARD) $(SANFLAGS) -MMD -MP $(CFLAGS)
 
@@ -38,6 +40,7 @@ say = $(if $(V),,@echo "  $(1) $@")
 
 obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
 UNIT_BIN   := $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(UNIT_SRC) $(UNIT_MEDIA) $(UNIT_UI))
+FUZZ_BIN   := $(patsubst tests/fuzz/%.c,$(B)/tests/fuzz/%,$(wildcard tests/fuzz/fuzz-*.c))
 ATTACK_BIN := $(patsubst tests/attacks/%.c,$(B)/tests/attacks/%,$(ATTACK_SRC))
 
 # pkg-config is asked when something is built, not before make deps has run.
@@ -48,7 +51,7 @@ LD_MEDIA    = $(eval LD_MEDIA := $$(shell pkg-config --libs $(PKGS_MEDIA)) -lm)$
 
 .PHONY: all deps demo check unit bench fuzz install clean tests
 all: $(B)/ceremony $(B)/ceremony-media
-tests: all $(UNIT_BIN) $(ATTACK_BIN) $(TEST_LIBS)
+tests: all $(UNIT_BIN) $(ATTACK_BIN) $(TEST_LIBS) $(if $(SAN),$(FUZZ_BIN))
 
 $(B)/obj/media/%.o: media/%.c
 	@mkdir -p $(@D)
@@ -99,6 +102,11 @@ $(B)/tests/attacks/%: $(B)/obj/tests/attacks/%.o $(B)/libceremony.a
 	@mkdir -p $(@D)
 	$(call say,LD)
 	$(Q)$(CC) $(CFLAGS_ALL) $(LINKHARD) $^ -o $@ $(LD_CEREMONY)
+# A harness of tests/fuzz is a test of its own (standalone.c mutates its seeds), or libFuzzer's.
+$(B)/tests/fuzz/%: $(B)/obj/tests/fuzz/%.o $(if $(FUZZ),,$(B)/obj/tests/fuzz/standalone.o) $(B)/libceremony.a
+	@mkdir -p $(@D)
+	$(call say,LD)
+	$(Q)$(CC) $(CFLAGS_ALL) $(if $(FUZZ),-fsanitize=fuzzer) $(LINKHARD) $^ -o $@ $(LD_CEREMONY)
 $(B)/tests/unit/test-token: | $(B)/tests/lib/wrap-pkcs11.so
 # Preload libraries and wrapper PKCS#11 modules for tests.
 $(B)/tests/lib/%.so: tests/lib/%.c
@@ -124,6 +132,17 @@ check-built:
 
 unit: $(UNIT_BIN)
 	@BUILD=$(B) prove --exec tests/run-one -j2 $(UNIT_BIN)
+
+# Each harness for FUZZ_SECONDS; what it finds to be new is kept in build-fuzz/corpus, what makes it fail in build-fuzz/NAME-….
+FUZZ_SECONDS ?= 60
+fuzz:
+	@command -v clang >/dev/null || { echo "make fuzz needs clang and its libFuzzer: apt-get install clang" >&2; exit 1; }
+	@$(MAKE) --no-print-directory FUZZ=1 CC=clang CFLAGS="-Wno-error -Wno-unused-variable -Wno-format-nonliteral" fuzzers
+	@set -e; for f in build-fuzz/tests/fuzz/fuzz-*; do case $$f in *.d) continue;; esac; n=$${f##*/fuzz-}; echo "== $$n"; mkdir -p build-fuzz/corpus/$$n; \
+	  ASAN_OPTIONS=detect_leaks=0 $$f -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=2048 -max_len=65536 -print_final_stats=0 -verbosity=0 \
+	    -artifact_prefix=build-fuzz/$$n- build-fuzz/corpus/$$n $$(ls -d tests/fuzz/seeds/$$n 2>/dev/null); done
+.PHONY: fuzzers
+fuzzers: $(FUZZ_BIN)
 
 clean:
 	rm -rf build build-san build-fuzz
