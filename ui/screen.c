@@ -210,6 +210,8 @@ void screen_draw (Screen *self)
     int width;
     self->cursor = FALSE;
     draw_erase ();
+    if (!self->ask && !*self->state.title)
+        return;                         /* nothing is known yet */
     if (screen_too_small (self))
         draw_too_small (self);
     else if (self->ask && self->qr_alone && !qr_beside (self, &area, &width) && qr_fits_alone (self))

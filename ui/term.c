@@ -294,7 +294,6 @@ static SCREEN *new_screen (const char *term, FILE *out, FILE *in)
     struct sigaction before[G_N_ELEMENTS (numbers)];
     for (guint i = 0; i < G_N_ELEMENTS (numbers); i++)
         sigaction (numbers[i], NULL, &before[i]);
-    use_env (FALSE);
     SCREEN *screen = newterm (term, out, in);
     for (guint i = 0; i < G_N_ELEMENTS (numbers); i++)
         sigaction (numbers[i], &before[i], NULL);

@@ -39,6 +39,7 @@ typedef struct {
     GByteArray *tapped;
     guint next, ticks, resized_cols, resized_rows;
     GString *log;
+    FILE *copy;                         /* --show: where the tap's bytes go, as a recorder would get them */
     gint64 start;
     const char *message;
     ViewMood mood;
@@ -126,7 +127,16 @@ static gboolean tick (gpointer data)
     return G_SOURCE_CONTINUE;
 }
 
-static void on_tap (const guint8 *data, gsize len, gpointer user_data) { g_byte_array_append (((Show *) user_data)->tapped, data, (guint) len); }
+static void on_tap (const guint8 *data, gsize len, gpointer user_data)
+{
+    Show *self = user_data;
+    g_byte_array_append (self->tapped, data, (guint) len);
+    if (self->copy)
+    {
+        fwrite (data, 1, len, self->copy);
+        fflush (self->copy);
+    }
+}
 
 static void on_resized (guint cols, guint rows, gpointer user_data)
 {
@@ -137,13 +147,14 @@ static void on_resized (guint cols, guint rows, gpointer user_data)
 static void show_free (Show *self)
 {
     self->view->free (self->view);
+    g_clear_pointer (&self->copy, fclose);
     g_main_loop_unref (self->loop);
     g_byte_array_unref (self->tapped);
     g_string_free (self->log, TRUE);
     g_free (self);
 }
 
-static Show *show_new (const UiOptions *options)
+static Show *show_new (const UiOptions *options, const char *copy)
 {
     GError *error = NULL;
     Show *self = g_new0 (Show, 1);
@@ -158,6 +169,7 @@ static Show *show_new (const UiOptions *options)
     self->log = g_string_new (NULL);
     self->start = g_get_monotonic_time ();
     self->message = "";
+    self->copy = copy ? fopen (copy, "w") : NULL;
     self->view->set_output_tap (self->view, on_tap, on_resized, self);
     show_state (self);
     return self;
@@ -174,15 +186,12 @@ static void run_show (Show *self)
 static int show_on_terminal (int argc, char **argv)
 {
     const UiOptions options = { 0 };
-    Show *self = show_new (&options);
+    Show *self = show_new (&options, argc > 3 ? argv[3] : NULL);
     if (argc > 2)
         self->next = (guint) atoi (argv[2]);
     show_state (self);
     run_show (self);
     g_autofree char *log = g_strdup (self->log->str);
-    g_autofree char *cast = g_strndup ((const char *) self->tapped->data, self->tapped->len);
-    if (argc > 3)
-        g_file_set_contents (argv[3], cast, self->tapped->len, NULL);
     show_free (self);
     fputs (log, stdout);
     return 0;
@@ -215,7 +224,7 @@ static gboolean contains (const GByteArray *bytes, const char *text) { return me
 static void test_walk (gconstpointer size)
 {
     const UiOptions *options = size;
-    Show *self = show_new (options);
+    Show *self = show_new (options, NULL);
     g_autofree char *path = write_pin ();
     g_autoptr (GHashTable) answers = known_answers (path);
     const AutopilotOptions autopilot = { .answers = answers, .fast = TRUE };
