@@ -370,6 +370,7 @@ start (Record *self, const Wanted *w, GError **error)
     self->compose = compose_new (w->width, w->height, self->cols, self->rows, w->ceremony);
     if (!(self->camera = camera_new (w->camera, self->compose, on_camera, self, error)))
         return FALSE;
+    compose_frame (self->compose, clock_wall_ms ());    /* finds the fonts, which may take a while the first time */
     tell_started (self, w, video_path, cast_path);
     if (with_sound)
         self->sound = sound_new (w->audio, ENCODE_SOUND_RATE, on_sound, self);
