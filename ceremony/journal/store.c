@@ -44,7 +44,7 @@ store_fail (Store *self, int rc, GError **error)
     int kind = rc & 0xff;
     if (kind == SQLITE_FULL || ((kind == SQLITE_IOERR || kind == SQLITE_CANTOPEN) && (err == ENOSPC || err == EDQUOT)))
         g_set_error (error, BASE_ERROR, BASE_ERROR_SPACE,
-                     "%s: the disk is full, so this event wasn't recorded; all before it is safe. Free some space on that disk, then go on: "
+                     "%s: the disk is full, so this entry wasn't recorded; all before it is safe. Free some space on that disk, then go on: "
                      "the ceremony can't, until events can be recorded again", self->path);
     else if (kind == SQLITE_BUSY || kind == SQLITE_LOCKED)
         g_set_error (error, BASE_ERROR, BASE_ERROR_BUSY, "%s: another process writes to this journal; wait for it to end, or end it", self->path);

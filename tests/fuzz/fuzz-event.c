@@ -1,4 +1,4 @@
-/* An event line: what is read is kept byte for byte, and its members are in their ranges. */
+/* An event line: what is read is canonical and kept byte for byte, and its members are in their ranges. */
 #include "ceremony/base/clock.h"
 #include "ceremony/journal/event.h"
 #include <string.h>
@@ -15,6 +15,9 @@ LLVMFuzzerTestOneInput (const guint8 *data, gsize size)
         return 0;
     g_assert_true (strlen (event->line) == size && memcmp (event->line, data, size) == 0);
     g_assert_true (event->sitting >= 1 && event->mono >= 0 && json_is_object (event->data) && strchr (event->type, '.') != NULL);
+    g_autoptr (json_t) object = cjson_parse_loose (data, size, NULL);
+    g_autofree char *canonical = cjson_encode (object, NULL);
+    g_assert_cmpstr (canonical, ==, event->line);
     g_autofree char *time = clock_format (event->time);
     g_assert_nonnull (strstr (event->line, time));
     return 0;
