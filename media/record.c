@@ -123,14 +123,29 @@ on_drain_timeout (gpointer data)
 }
 
 static void
+tell_drops (Record *self, gint64 lost, gint64 tick)
+{
+    gint64 now = g_get_monotonic_time ();
+    self->lost_frames += lost;
+    if (self->lost_frames == 0 || (self->state == RECORDING && now - self->told_us < G_USEC_PER_SEC))
+        return;
+    outbox_post (self->outbox, json_pack ("{s:s,s:I,s:I}", "event", "frames_dropped", "count", (json_int_t) self->lost_frames, "media_ms",
+                                          (json_int_t) video_ms_of_tick (self->fps, tick)));
+    self->lost_frames = 0;
+    self->told_us = now;
+}
+
+static void
 end_streams (Record *self)
 {
     if (self->state == ENDING || self->state == OVER)
         return;
     gboolean recording = self->state == RECORDING;
     self->state = ENDING;
-    if (self->clock)
+    if (self->clock) {
         g_source_destroy (self->clock);
+        tell_drops (self, 0, self->next_tick);
+    }
     if (!recording || self->faulted) {
         finish (self);
         return;
@@ -188,19 +203,6 @@ static void
 on_sound (gboolean lost, const char *reason, gpointer user)
 {
     tell_source (user, "audio", lost, reason);
-}
-
-static void
-tell_drops (Record *self, gint64 lost, gint64 tick)
-{
-    gint64 now = g_get_monotonic_time ();
-    self->lost_frames += lost;
-    if (self->lost_frames == 0 || now - self->told_us < G_USEC_PER_SEC)
-        return;
-    outbox_post (self->outbox, json_pack ("{s:s,s:I,s:I}", "event", "frames_dropped", "count", (json_int_t) self->lost_frames, "media_ms",
-                                          (json_int_t) video_ms_of_tick (self->fps, tick)));
-    self->lost_frames = 0;
-    self->told_us = now;
 }
 
 /* TRUE: the encoder has taken in enough of what it was given. */

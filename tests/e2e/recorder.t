@@ -28,7 +28,7 @@ drive() { # drive FOLDER: script on standard input
 }
 events() { jq -c "select(.event == \"$2\")" "$D/$1.out"; } # events FOLDER EVENT
 
-mkdir -p "$D"/{whole,eof,term,kill,lost,frozen,busy,small}
+mkdir -p "$D"/{slow,whole,eof,term,kill,lost,frozen,busy,small}
 
 { start whole test test
   echo 'wait started'
@@ -55,6 +55,10 @@ ffmpeg -v error -y -f lavfi -i testsrc=d=1:s=320x240:r=10 -f lavfi -i sine=d=1 -
 { start lost "file:$D/camera.mp4"; echo 'wait source_lost'; echo 'sleep 0.5'; echo "run cp $D/film.mp4 $D/camera.new && mv $D/camera.new $D/camera.mp4"
   echo 'wait source_returned'; echo 'sleep 2.2'; echo '{"cmd":"stop"}'; echo 'expect-exit'; } | drive lost &
 { start busy; echo 'wait started'; echo 'sleep 3'; echo '{"cmd":"stop"}'; echo 'expect-exit'; } | drive busy &
+slowdisk=$PWD/${BUILD:-build}/tests/lib/slowdisk.so
+head -c 400000 /dev/zero | tr '\0' x >"$D/flood"
+[ -e "$slowdisk" ] && { start slow test test; echo 'wait started'; qr 1; echo 'sleep 2.5'; echo "file $D/flood"; echo 'sleep 4'; echo '{"cmd":"stop"}'; echo 'expect-exit'; } |
+  LD_PRELOAD=$slowdisk SLOW_FDATASYNC_MS=1500 drive slow &
 small=
 if mount -t tmpfs -o size=1m none "$D/small" 2>/dev/null; then
   small=yes
@@ -171,6 +175,18 @@ is "$(python3 "$D/check.py" "$D/frozen" "$D/frozen.out")" true "a recorder that 
 is "$(events frozen frames_dropped | jq -s '[.[].count] | add >= 14')$(events frozen chunk | jq -s '([.[] | select(.track == "video") | .frames.dropped] | add) >= 14')" truetrue "and counts what it dropped"
 is "$(events frozen chunk | jq -s '[.[] | select(.track == "video") | .frames.asked] | add')" \
    "$(events frozen chunk | jq -s '[.[] | select(.track == "video")] | (last.last_ms * 15 / 1000 | round) + 1')" "no tick of the clock is left out"
+
+if [ -e "$slowdisk" ]; then
+  is "$(python3 "$D/check.py" "$D/slow" "$D/slow.out")$(events slow chunk | jq -s '[.[] | select(.track == "video") | .frames.dropped] | add >= 14')" truetrue \
+     "a slow disk costs frames, which are counted"
+  is "$(events slow frames_dropped | jq -s '[.[].count] | add')" "$(events slow chunk | jq -s '[.[] | select(.track == "video") | .frames.dropped] | add')" \
+     "and told while it goes on"
+  is "$(python3 -c 'import json,sys; t = [l[0] for l in map(json.loads, list(open(sys.argv[1]))[1:])]; print(len(t), max(t) - min(t) < 1)' "$D/slow/terminal/0001.cast")" \
+     "100 True" "and meanwhile the terminal goes on being read"
+  is "$(ffmpeg -v error -i "$D/slow/video/0001.mkv" -f null - 2>&1 </dev/null)" "" "and the video plays, with its sound"
+else
+  for i in 1 2 3 4; do skip "a slow disk" "make tests builds the library for it"; done
+fi
 
 # The camera goes and comes back, and a film begins again at its end.
 is "$(jq -r 'select(.source == "camera") | .event' "$D/lost.out" | tr '\n' ' ')" "source_lost source_returned " "a lost camera is told, and its return"
