@@ -268,6 +268,7 @@ run_subject_name (const char *rfc4514, GError **error)
     g_autoptr(GPtrArray) list = g_ptr_array_new_with_free_func (attribute_free);
     const char *p = rfc4514;
     gboolean joined = FALSE;
+    int in_rdn = 0;
     X509_NAME *name = X509_NAME_new ();
 
     do {
@@ -280,7 +281,8 @@ run_subject_name (const char *rfc4514, GError **error)
     } while (*p++ != '\0');
     for (guint i = 0; i < list->len; i++) {
         const Attribute *one = g_ptr_array_index (list, i);
-        if (!X509_NAME_add_entry_by_NID (name, OBJ_txt2nid (one->type), MBSTRING_UTF8, (const guchar *) one->value, -1, one->joined ? -1 : 0, one->joined ? 1 : 0)) {
+        in_rdn = one->joined ? in_rdn + 1 : 0;      /* a new RDN goes to the front, a joined value behind its first */
+        if (!X509_NAME_add_entry_by_NID (name, OBJ_txt2nid (one->type), MBSTRING_UTF8, (const guchar *) one->value, -1, in_rdn, in_rdn ? -1 : 0)) {
             crypto_fail (error, "the subject");
             g_prefix_error (error, "\"%s\": %s: ", rfc4514, one->type);
             X509_NAME_free (name);
