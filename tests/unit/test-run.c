@@ -1,0 +1,594 @@
+/* Whole ceremonies with a scripted person on SoftHSM, recorded by the real ceremony-media: to the evidence, aborted, with a wrong PIN, a twin key, killed and resumed. */
+#include <signal.h>
+#include <unistd.h>
+#include <glib/gstdio.h>
+#include "ceremony/base/child.h"
+#include "ceremony/run/engine.h"
+#include "tests/unit/scripted-view.c"
+
+#define SOFTHSM "/usr/lib/softhsm/libsofthsm2.so"
+#define PIN "71539264"
+static char *dir, *home, *script, *policy;
+
+static const char *const answers[] = {
+    "confirm:operator", "OO", "confirm:witness", "WW", "person.name:operator", "Olga Operator", "person.initials:operator", "OO", "person.employer", "Example Ltd",
+    "person.title", "Engineer", "person.name:witness", "Wim Witness", "person.initials:witness", "WW", "person.qualification", "CISA", "person.approval", "CA-7",
+    "person.identified_by", "staff card", "pin", PIN, "challenge.own", "correct horse battery staple orange", "act.failed", "Abort", "break.reason", "coffee",
+    "abort.reason", "the fire alarm", "deviation.expected", "quiet", "deviation.happened", "a telephone rang", "deviation.decided", "go on", "note.text", "a note", NULL,
+};
+
+static gboolean
+spawn (const char *first, ...)
+{
+    g_autoptr(GPtrArray) argv = g_ptr_array_new ();
+    g_autofree char *out = NULL, *err = NULL;
+    int status = -1;
+    va_list args;
+
+    va_start (args, first);
+    for (const char *a = first; a; a = va_arg (args, const char *))
+        g_ptr_array_add (argv, (char *) a);
+    va_end (args);
+    g_ptr_array_add (argv, NULL);
+    g_assert_true (g_spawn_sync (NULL, (char **) argv->pdata, NULL, G_SPAWN_SEARCH_PATH, NULL, NULL, &out, &err, &status, NULL));
+    if (status != 0)
+        g_test_message ("%s: %s%s", first, out, err);
+    return status == 0;
+}
+
+/* A token of its own for each test. */
+static char *
+fresh_token (void)
+{
+    static guint n;
+    g_autofree char *label = g_strdup_printf ("token %d-%u", (int) getpid (), ++n);
+
+    g_assert_true (spawn ("softhsm2-util", "--init-token", "--free", "--label", label, "--pin", PIN, "--so-pin", "12345678", NULL));
+    return g_strdup (label);
+}
+
+static RunSetup *
+make_setup (const char *token)
+{
+    RunSetup *setup = run_setup_new ();
+    g_autofree char *escaped = g_uri_escape_string (token, NULL, FALSE);
+
+    setup->script_path = g_strdup (script);
+    setup->policy_path = g_strdup (policy);
+    setup->home = g_strdup (home);
+    setup->origin_domain = g_strdup ("ca.example");
+    setup->subject = g_strdup ("CN=Example\\, Ltd,O=Example,C=NL");
+    setup->token_uri = g_strdup_printf ("pkcs11:token=%s", escaped);
+    setup->module_path = g_strdup (SOFTHSM);
+    setup->module_only = setup->rehearsal = setup->fast = TRUE;
+    setup->camera = g_strdup ("test");
+    setup->width = 640;
+    setup->height = 480;
+    setup->fps = 5;
+    return setup;
+}
+
+typedef struct { Scripted *view; Run *run; RunOutcome outcome; GError *error; Journal *journal; char *id, *folder, *token; } Case;
+
+static void
+begin (Case *c, ScriptedHook hook)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(RunSetup) setup = NULL;
+
+    if (!c->token)
+        c->token = fresh_token ();
+    setup = make_setup (c->token);
+    c->view = scripted_new (answers, hook, c);
+    c->run = run_new (setup, &c->view->view, &error);
+    g_assert_no_error (error);
+    c->id = g_strdup (run_id (c->run));
+    c->folder = g_strdup (run_folder (c->run));
+}
+
+static void
+go_on (Case *c)
+{
+    g_clear_error (&c->error);
+    c->outcome = run_main (c->run, &c->error);
+}
+
+/* Lets go of the ceremony, and looks into what it left. */
+static void
+look (Case *c)
+{
+    g_autofree char *path = g_build_filename (c->folder, "journal.db", NULL);
+    g_autoptr(GError) error = NULL;
+
+    g_clear_pointer (&c->run, run_free);
+    g_clear_pointer (&c->journal, journal_close);
+    c->journal = journal_open_readonly (path, &error);
+    g_assert_no_error (error);
+}
+
+static void
+resume (Case *c, ScriptedHook hook)
+{
+    g_autoptr(GError) error = NULL;
+
+    g_clear_pointer (&c->run, run_free);
+    if (c->view)
+        c->view->view.free (&c->view->view);
+    c->view = scripted_new (answers, hook, c);
+    c->run = run_resume (home, c->id, &c->view->view, &error);
+    g_assert_no_error (error);
+}
+
+static void
+end (Case *c)
+{
+    g_clear_pointer (&c->run, run_free);
+    g_clear_pointer (&c->journal, journal_close);
+    if (c->view)
+        c->view->view.free (&c->view->view);
+    g_clear_error (&c->error);
+    g_free (c->id);
+    g_free (c->folder);
+    g_free (c->token);
+}
+
+static guint
+count (Case *c, const char *type)
+{
+    guint n = 0;
+
+    for (guint64 seq = 0; seq < journal_size (c->journal); seq++)
+        n += strcmp (journal_event (c->journal, seq)->type, type) == 0;
+    return n;
+}
+
+static const Event *
+last (Case *c, const char *type)
+{
+    const Event *event = journal_last (c->journal, type);
+
+    if (!event)
+        g_error ("no %s in the journal", type);
+    return event;
+}
+
+static gint64
+integer (const Event *event, const char *key)
+{
+    gint64 n = -1;
+
+    g_assert_true (cjson_int (event->data, key, &n, NULL));
+    return n;
+}
+
+/* Chunks cover each file without gap, and their hashes are the bytes'; each track is closed once with the file's length and hash. */
+static void
+check_tracks (Case *c)
+{
+    guint files = 0;
+
+    for (guint64 seq = 0; seq < journal_size (c->journal); seq++) {
+        const Event *closed = journal_event (c->journal, seq);
+        if (strcmp (closed->type, "track.closed") != 0)
+            continue;
+        g_autofree char *path = g_build_filename (c->folder, cjson_str (closed->data, "path", NULL), NULL), *data = NULL;
+        g_autofree char *type = g_strconcat (cjson_str (closed->data, "track", NULL), ".chunk", NULL);
+        gsize len, at = 0;
+        g_assert_true (g_file_get_contents (path, &data, &len, NULL));
+        for (guint64 i = 0; i < journal_size (c->journal); i++) {
+            const Event *chunk = journal_event (c->journal, i);
+            if (strcmp (chunk->type, type) != 0 || integer (chunk, "part") != integer (closed, "part"))
+                continue;
+            g_assert_cmpint (integer (chunk, "offset"), ==, at);
+            g_autofree char *hash = sha256_hex (data + at, (gsize) integer (chunk, "length"));
+            g_assert_cmpstr (hash, ==, cjson_str (chunk->data, "sha256", NULL));
+            at += (gsize) integer (chunk, "length");
+        }
+        g_assert_cmpuint (at, ==, len);
+        g_assert_cmpint (integer (closed, "length"), ==, len);
+        files++;
+    }
+    g_assert_cmpuint (files, ==, 2 * count (c, "recording.started"));
+}
+
+/* What must hold of every closed journal, however it came about. */
+static void
+check_closed (Case *c, const char *outcome)
+{
+    const Event *closing = last (c, "recording.closing"), *closed = last (c, "ceremony.closed");
+    static const char *const after[] = { "qr.shown", "video.chunk", "terminal.chunk", "frames.dropped", "track.closed", "ceremony.closed", "ceremony.resumed", NULL };
+
+    g_assert_cmpuint (count (c, "ceremony.opened"), ==, 1);
+    g_assert_cmpuint (count (c, "ceremony.closed"), ==, 1);
+    g_assert_cmpuint (closed->seq, ==, journal_size (c->journal) - 1);
+    g_assert_cmpstr (cjson_str (closed->data, "outcome", NULL), ==, outcome);
+    for (guint64 seq = closing->seq + 1; seq < journal_size (c->journal); seq++)
+        g_assert_true (g_strv_contains (after, journal_event (c->journal, seq)->type));
+    g_assert_cmpint (integer (last (c, "qr.shown"), "size"), >, closing->seq);
+    g_assert_cmpint (integer (closed, "uses"), ==, count (c, "key.using"));
+    g_assert_nonnull (journal_checkpoint_at (c->journal, journal_size (c->journal)));
+    check_tracks (c);
+}
+
+static void
+check_completed (Case *c)
+{
+    g_autofree char *file = g_strconcat (c->id, ".asice", NULL), *bundle = g_build_filename (c->folder, file, NULL);
+
+    check_closed (c, "completed");
+    g_assert_cmpuint (count (c, "key.generated"), ==, 1);
+    g_assert_cmpuint (count (c, "possession.proved"), ==, 1);
+    g_assert_cmpuint (count (c, "request.made"), ==, 1);
+    g_assert_cmpuint (count (c, "step.done") + count (c, "step.skipped"), ==, 20);
+    g_assert_true (spawn ("unzip", "-tqq", bundle, NULL));
+}
+
+static void
+test_whole (void)
+{
+    Case c = { 0 };
+    g_autofree char *csr = NULL, *list_text = NULL;
+    g_autoptr(json_t) list = NULL;
+
+    begin (&c, NULL);
+    go_on (&c);
+    g_assert_no_error (c.error);
+    g_assert_cmpint (c.outcome, ==, RUN_COMPLETED);
+    g_assert_nonnull (run_bundle (c.run));
+    look (&c);
+    check_completed (&c);
+    csr = g_build_filename (c.folder, "key/request.csr", NULL);
+    g_assert_true (spawn ("openssl", "req", "-verify", "-noout", "-in", csr, NULL));
+    g_assert_cmpuint (count (&c, "ceremony.resumed"), ==, 0);
+    list = run_list (home, NULL);
+    list_text = json_dumps (list, 0);
+    g_assert_nonnull (strstr (list_text, c.id));
+    end (&c);
+}
+
+/* ── aborted ── */
+
+static gboolean
+abort_at_clock (Scripted *view, const Question *question, Answer *answer, gpointer data)
+{
+    if (strcmp (question->id, "clock") != 0)
+        return FALSE;
+    answer->kind = ANSWER_ABORT;
+    return TRUE;
+}
+
+static void
+test_abort (void)
+{
+    Case c = { 0 };
+
+    begin (&c, abort_at_clock);
+    go_on (&c);
+    g_assert_no_error (c.error);
+    g_assert_cmpint (c.outcome, ==, RUN_ABORTED);
+    look (&c);
+    check_closed (&c, "aborted");
+    g_assert_cmpstr (cjson_str (last (&c, "ceremony.closed")->data, "reason", NULL), ==, "the fire alarm");
+    g_assert_cmpuint (count (&c, "token.found"), ==, 0);
+    end (&c);
+}
+
+/* ── keys that work at any time ── */
+
+static gboolean
+all_keys (Scripted *view, const Question *question, Answer *answer, gpointer data)
+{
+    static const AnswerKind keys[] = { ANSWER_NOTE, ANSWER_DEVIATION, ANSWER_PAUSE, ANSWER_QR, ANSWER_ABORT };
+    static guint n;
+
+    if (strcmp (question->id, "abort.confirm") == 0 && n < 6) {
+        answer->choice = 0;
+        n = 6;
+        return TRUE;
+    }
+    if (strcmp (question->id, "clock") == 0 && n < G_N_ELEMENTS (keys)) {
+        answer->kind = keys[n++];
+        return TRUE;
+    }
+    return n > 5 && abort_at_clock (view, question, answer, data);
+}
+
+static void
+test_keys (void)
+{
+    Case c = { 0 };
+
+    begin (&c, all_keys);
+    go_on (&c);
+    g_assert_cmpint (c.outcome, ==, RUN_ABORTED);
+    look (&c);
+    g_assert_cmpstr (cjson_str (last (&c, "note.made")->data, "text", NULL), ==, "a note");
+    g_assert_cmpstr (cjson_str (last (&c, "deviation.noted")->data, "happened", NULL), ==, "a telephone rang");
+    g_assert_cmpstr (cjson_str (last (&c, "break.begun")->data, "reason", NULL), ==, "coffee");
+    g_assert_cmpint (integer (last (&c, "break.ended"), "ms"), >=, 0);
+    g_assert_cmpuint (scripted_times_asked (c.view, "clock"), ==, 6);
+    end (&c);
+}
+
+/* ── PIN, initials ── */
+
+static gboolean
+mistakes (Scripted *view, const Question *question, Answer *answer, gpointer data)
+{
+    guint n = scripted_times_asked (view, question->id);
+
+    if (strcmp (question->id, "pin") == 0 && n == 1) {
+        secret_set (view->pin, "00000000", 8);
+        return TRUE;
+    }
+    if (strcmp (question->id, "token.shown") == 0) {
+        answer->kind = ANSWER_ABORT;
+        return TRUE;
+    }
+    if (strcmp (question->id, "confirm") == 0 && strcmp (question->role, "witness") == 0 && strstr (question->title, "clock") && !scripted_was_said (view, "initials of the person")) {
+        scripted_set_text (view, "OO");
+        return TRUE;
+    }
+    return FALSE;
+}
+
+static void
+test_mistakes (void)
+{
+    Case c = { 0 };
+    g_autofree char *all = NULL;
+    gsize len;
+
+    begin (&c, mistakes);
+    go_on (&c);
+    g_assert_cmpint (c.outcome, ==, RUN_ABORTED);
+    g_assert_true (scripted_was_said (c.view, "initials of the person"));
+    look (&c);
+    g_assert_cmpuint (count (&c, "token.refused"), ==, 1);
+    g_assert_cmpstr (cjson_str (last (&c, "token.refused")->data, "reason", NULL), ==, "wrong-pin");
+    g_assert_cmpuint (count (&c, "token.unlocked"), ==, 1);
+    all = journal_export_events (c.journal, &len);
+    g_assert_null (g_strstr_len (all, (gssize) len, PIN));
+    g_assert_null (g_strstr_len (all, (gssize) len, "\"WW\""));
+    end (&c);
+}
+
+/* ── a twin ── */
+
+static gboolean
+plant_twin (Scripted *view, const Question *question, Answer *answer, gpointer data)
+{
+    Case *c = data;
+
+    /* After the label was found absent, another key of that label is put on the token. */
+    if (strcmp (question->id, "liveness") == 0)
+        g_assert_true (spawn ("pkcs11-tool", "--module", SOFTHSM, "--token-label", c->token, "--login", "--pin", PIN, "--keypairgen", "--key-type", "EC:prime256v1",
+                              "--label", c->run->label, "--id", "0102", NULL));
+    return FALSE;
+}
+
+static void
+test_twin (void)
+{
+    Case c = { 0 };
+
+    begin (&c, plant_twin);
+    go_on (&c);
+    g_assert_cmpint (c.outcome, ==, RUN_ABORTED);
+    look (&c);
+    check_closed (&c, "aborted");
+    g_assert_cmpuint (count (&c, "key.generated"), ==, 0);
+    g_assert_cmpuint (count (&c, "key.generating"), ==, 0);
+    g_assert_nonnull (strstr (cjson_str (last (&c, "deviation.noted")->data, "happened", NULL), "bear the label"));
+    end (&c);
+}
+
+/* ── interrupted and resumed ── */
+
+static gboolean
+stop_at_request (Scripted *view, const Question *question, Answer *answer, gpointer data)
+{
+    if (strcmp (question->id, "request") != 0)
+        return FALSE;
+    run_interrupt (((Case *) data)->run);
+    return FALSE;
+}
+
+static void
+test_interrupt (void)
+{
+    Case c = { 0 };
+
+    begin (&c, stop_at_request);
+    go_on (&c);
+    g_assert_no_error (c.error);
+    g_assert_cmpint (c.outcome, ==, RUN_INTERRUPTED);
+    look (&c);
+    check_tracks (&c);
+    resume (&c, NULL);
+    go_on (&c);
+    g_assert_no_error (c.error);
+    g_assert_cmpint (c.outcome, ==, RUN_COMPLETED);
+    g_assert_cmpuint (scripted_times_asked (c.view, "person.name"), ==, 0);
+    look (&c);
+    check_completed (&c);
+    g_assert_cmpuint (count (&c, "ceremony.resumed"), ==, 1);
+    g_assert_cmpuint (count (&c, "recording.started"), ==, 2);
+    end (&c);
+}
+
+/* In a process of its own, which dies as by a power cut right after an event of that type was committed. */
+static void
+die (Journal *journal, const Event *event, gpointer type)
+{
+    if (strcmp (event->type, type) == 0)
+        kill (getpid (), SIGKILL);
+}
+
+static void
+run_until_killed (void)
+{
+    Case c = { .token = g_strdup (g_getenv ("TEST_TOKEN")) };
+
+    g_free (home);
+    home = g_strdup (g_getenv ("TEST_HOME"));
+    begin (&c, NULL);
+    journal_watch (c.run->journal, die, (gpointer) g_getenv ("TEST_KILL"));
+    go_on (&c);
+}
+
+static void
+kill_and_resume (const char *type)
+{
+    Case c = { 0 };
+    g_autofree char *own = g_strdup_printf ("%s/home-%s", dir, type), *was = home, *appliance = NULL;
+    g_autoptr(GError) error = NULL;
+    g_autoptr(json_t) list = NULL;
+
+    home = own;
+    appliance = run_appliance_dir (home);
+    g_assert_true (appliance_init (appliance, "test", &error));
+    c.token = fresh_token ();
+    g_setenv ("TEST_TOKEN", c.token, TRUE);
+    g_setenv ("TEST_KILL", type, TRUE);
+    g_setenv ("TEST_HOME", home, TRUE);
+    g_setenv ("TEST_DIR", dir, TRUE);
+    g_test_trap_subprocess ("/run/subprocess/until-killed", 0, 0);
+    g_assert_false (g_test_trap_has_passed ());
+    list = run_list (home, &error);
+    g_assert_cmpuint (json_array_size (list), ==, 1);
+    g_assert_cmpstr (cjson_str (json_array_get (list, 0), "state", NULL), ==, "open");
+    c.id = g_strdup (cjson_str (json_array_get (list, 0), "id", NULL));
+    c.folder = g_strdup (cjson_str (json_array_get (list, 0), "folder", NULL));
+    resume (&c, NULL);
+    go_on (&c);
+    g_assert_no_error (c.error);
+    g_assert_cmpint (c.outcome, ==, RUN_COMPLETED);
+    look (&c);
+    check_completed (&c);
+    end (&c);
+    home = g_steal_pointer (&was);
+}
+
+static void
+test_killed (gconstpointer type)
+{
+    kill_and_resume (type);
+}
+
+/* ── refused before anything is touched ── */
+
+static void
+refuse (void (*change) (RunSetup *, Scripted *), const char *part)
+{
+    g_autoptr(RunSetup) setup = make_setup ("none");
+    Scripted *view = scripted_new (answers, NULL, NULL);
+    g_autoptr(GError) error = NULL;
+
+    change (setup, view);
+    g_assert_null (run_new (setup, &view->view, &error));
+    g_assert_nonnull (error);
+    if (!strstr (error->message, part))
+        g_error ("expected \"%s\" in: %s", part, error->message);
+    view->view.free (&view->view);
+}
+
+static void change_size (RunSetup *setup, Scripted *view) { view->rows = 23; }
+static void change_algorithm (RunSetup *setup, Scripted *view) { setup->algorithm = g_strdup ("rsa-1024"); g_free (setup->script_path); setup->script_path = g_build_filename (dir, "none.yaml", NULL); }
+static void change_subject (RunSetup *setup, Scripted *view) { g_free (setup->subject); setup->subject = g_strdup ("CN="); }
+static void change_camera (RunSetup *setup, Scripted *view) { setup->rehearsal = FALSE; }
+static void change_module (RunSetup *setup, Scripted *view) { g_free (setup->module_path); setup->module_path = g_strdup ("/nonexistent.so"); }
+
+static void
+test_refused (void)
+{
+    g_autofree char *ceremonies = g_build_filename (dir, "empty", NULL);
+
+    refuse (change_size, "too small");
+    refuse (change_algorithm, "none.yaml");
+    refuse (change_subject, "subject");
+    refuse (change_camera, "order");
+    refuse (change_module, "/nonexistent.so");
+}
+
+static void
+test_subject (void)
+{
+    g_autoptr(GError) error = NULL;
+    X509_NAME *name = run_subject_name ("CN=Exa\\2C mple + O=A\\+B,C=NL", &error);
+    char *line;
+
+    g_assert_no_error (error);
+    line = X509_NAME_oneline (name, NULL, 0);
+    g_assert_cmpstr (line, ==, "/C=NL/CN=Exa, mple+O=A\\+B");
+    OPENSSL_free (line);
+    X509_NAME_free (name);
+    g_assert_null (run_subject_name ("CN", NULL));
+    g_assert_null (run_subject_name ("XYZ=1", NULL));
+    g_assert_null (run_subject_name ("CN=a\\", NULL));
+    g_assert_null (run_subject_name ("", NULL));
+}
+
+/* The policy of rehearsals, with the witness's own words instead of an order's secret. */
+static void
+write_policy (void)
+{
+    static const char text[] = "format: ceremony/policy/v1\ntitle: Test\nversion: \"1\"\npresence: none\nlocal_seal: key-file\nchallenge: words\n"
+                               "algorithms: [rsa-3072, ec-p256, ec-p384]\n";
+
+    policy = g_build_filename (dir, "policy.yaml", NULL);
+    g_assert_true (g_file_set_contents (policy, text, -1, NULL));
+}
+
+static void
+set_up (const char *program)
+{
+    g_autofree char *here = g_path_get_dirname (program), *media = g_build_filename (here, "..", "..", "ceremony-media", NULL), *conf = NULL, *tokens = NULL;
+    g_autofree char *text = NULL, *appliance = NULL;
+    g_autoptr(GError) error = NULL;
+    const char *given = g_getenv ("TEST_DIR");
+
+    dir = given ? g_strdup (given) : g_dir_make_tmp ("test-run-XXXXXX", NULL);
+    home = g_build_filename (dir, "home", NULL);
+    script = g_canonicalize_filename ("scripts/code-signing.yaml", NULL);
+    conf = g_build_filename (dir, "softhsm2.conf", NULL);
+    tokens = g_build_filename (dir, "tokens", NULL);
+    text = g_strdup_printf ("directories.tokendir = %s\nobjectstore.backend = file\nlog.level = ERROR\n", tokens);
+    g_setenv ("SOFTHSM2_CONF", conf, TRUE);
+    g_setenv ("CEREMONY_MEDIA", media, FALSE);
+    write_policy ();
+    if (given)
+        return;
+    g_assert_cmpint (g_mkdir (tokens, 0700), ==, 0);
+    g_assert_true (g_file_set_contents (conf, text, -1, NULL));
+    appliance = run_appliance_dir (home);
+    g_assert_true (appliance_init (appliance, "test", &error));
+    g_assert_no_error (error);
+}
+
+int
+main (int argc, char **argv)
+{
+    static const char *const types[] = { "key.generating", "key.generated", "key.using", "key.used", "recording.closing", "track.closed", "ceremony.closed" };
+    int status;
+
+    g_test_init (&argc, &argv, NULL);
+    set_up (argv[0]);
+    g_test_add_func ("/run/subject", test_subject);
+    g_test_add_func ("/run/refused", test_refused);
+    g_test_add_func ("/run/whole", test_whole);
+    g_test_add_func ("/run/abort", test_abort);
+    g_test_add_func ("/run/keys", test_keys);
+    g_test_add_func ("/run/mistakes", test_mistakes);
+    g_test_add_func ("/run/twin", test_twin);
+    g_test_add_func ("/run/interrupt", test_interrupt);
+    for (gsize i = 0; i < G_N_ELEMENTS (types); i++) {
+        g_autofree char *path = g_strconcat ("/run/killed/", types[i], NULL);
+        g_test_add_data_func (path, types[i], test_killed);
+    }
+    g_test_add_func ("/run/subprocess/until-killed", run_until_killed);
+    status = g_test_run ();
+    if (!g_getenv ("TEST_DIR"))
+        file_remove_tree (dir, NULL);
+    return status;
+}
