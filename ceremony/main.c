@@ -1,6 +1,7 @@
 /* The program `ceremony`: hardens itself, then hands over to the subcommand that the first argument names. */
 #include "ceremony/base/secret.h"
 #include "ceremony/commands/commands.h"
+#include "ui/ui.h"
 #include <glib.h>
 #include <locale.h>
 #include <stdio.h>
@@ -15,12 +16,22 @@ static const struct {
     { "attest", "judge a vendor's attestation of a key", command_attest },
     { "challenge", "the witness's secret and the words that follow from it", command_challenge },
     { "extract", "unpack a bundle into a folder", command_extract },
+    { "list", "list the ceremonies of this machine", command_list },
     { "order", "make, show or check an order", command_order },
+    { "resume", "go on with an interrupted ceremony", command_resume },
+    { "run", "hold a ceremony: guide, record, close the evidence", command_run },
     { "script", "check a ceremony script, or print it on paper", command_script },
+    { "seal", "the witness's statement and signature", command_seal },
     { "tokens", "list the tokens here, and which keys each can generate", command_tokens },
     { "keycheck", "judge the key of a request, certificate or public key", command_keycheck },
     { "version", "show the version of this program", command_version },
 };
+
+static RunView *
+new_view (GError **error)
+{
+    return ui_run_view_new (&(UiOptions){ 0 }, error);
+}
 
 static int
 help (FILE *out, int status)
@@ -38,6 +49,7 @@ main (int argc, char **argv)
     secret_harden_process ();
     setlocale (LC_ALL, "");
     g_set_prgname ("ceremony");
+    commands_new_view = new_view;
     if (argc < 2)
         return help (stderr, 2);
     if (strcmp (argv[1], "--help") == 0 || strcmp (argv[1], "help") == 0)

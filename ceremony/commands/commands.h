@@ -1,5 +1,9 @@
 /* The subcommands: each reads its arguments (argv[0] is its own name), calls what it needs, prints, and gives the exit status. The table in main.c names them. */
 #pragma once
+#include "ceremony/run/view.h"
+
+/* Makes the screen of a ceremony on this process's terminal (ui/); set by main.c, since nothing below it knows ncurses. Freed by its own free. */
+extern RunView *(*commands_new_view) (GError **error);
 
 int command_appliance (int argc, char **argv);
 int command_attest (int argc, char **argv);
@@ -7,6 +11,10 @@ int command_keycheck (int argc, char **argv);
 int command_challenge (int argc, char **argv);
 int command_extract (int argc, char **argv);
 int command_order (int argc, char **argv);
+int command_list (int argc, char **argv);
+int command_resume (int argc, char **argv);
+int command_run (int argc, char **argv);
+int command_seal (int argc, char **argv);
 int command_version (int argc, char **argv);
 int command_script (int argc, char **argv);
 int command_tokens (int argc, char **argv);

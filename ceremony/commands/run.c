@@ -1,0 +1,148 @@
+/* ceremony run, ceremony resume: one ceremony, guided and recorded. */
+#include "ceremony/base/errors.h"
+#include "ceremony/commands/commands.h"
+#include "ceremony/run/run.h"
+#include <stdio.h>
+#include <string.h>
+
+RunView *(*commands_new_view) (GError **error);
+
+static const char run_help[] =
+    "usage: ceremony run ORDER.asice --trust DIR [OPTION]…\n"
+    "       ceremony run SCRIPT.yaml --policy FILE --subject NAME [OPTION]…\n\n"
+    "Guides operator and witness through the script, records all of it, and closes the evidence. Everything is checked before anything is touched.\n"
+    "  --trust DIR             who may sign orders (DIR/order/…)\n"
+    "  --policy FILE           without an order: the policy; default: the installed default-policy.yaml\n"
+    "  --algorithm NAME, --label TEXT, --subject NAME, --place TEXT, --region TEXT, --ca-domain NAME\n"
+    "                          what an order would say\n"
+    "  --token URI             the token, RFC 7512: pkcs11:token=…;serial=…; without it the operator chooses\n"
+    "  --module PATH           a PKCS#11 module beside those registered with p11-kit;  --only-module: just that one\n"
+    "  --camera SOURCE         device:/dev/video0, none; default: the first camera\n"
+    "  --audio SOURCE          none (default), default, or a device's name\n"
+    "  --home DIR              where keys and ceremonies lie; default: $CEREMONY_HOME, else ~/.local/share/ceremony\n"
+    "  --witness-token URI     a local witness signs with this token at the end, where the policy allows it (local_seal: token);\n"
+    "  --secret-file FILE      then also the secret of the challenge, which the statement discloses\n\n"
+    "Exit status: 0 the evidence is closed, 1 it is closed as aborted, 2 nothing was begun, 3 interrupted: `ceremony resume` goes on.\n";
+
+static const char resume_help[] =
+    "usage: ceremony resume [ID] [--home DIR]\n\n"
+    "Goes on with an interrupted ceremony, in the same journal, as a new sitting. ID isn't needed where just one stands open.\n"
+    "Exit status as of `ceremony run`.\n";
+
+static int
+fail (const char *command, const GError *error)
+{
+    fprintf (stderr, "ceremony: %s: %s\n", command, error ? error->message : "it failed without a reason");
+    return 2;
+}
+
+static int
+tell_end (const Run *run, RunOutcome outcome, const GError *error)
+{
+    switch (outcome) {
+    case RUN_INTERRUPTED:
+        if (error)
+            fprintf (stderr, "ceremony: %s\n", error->message);
+        fprintf (stderr, "ceremony: the ceremony %s stands still; go on with it by: ceremony resume %s\n", run_id (run), run_id (run));
+        return 3;
+    case RUN_ABORTED:
+        printf ("The ceremony was aborted. What was recorded until then, signed by the appliance:\n  %s\n", run_bundle (run));
+        return 1;
+    default:
+        printf ("The evidence is closed%s:\n  %s\n", run_sealed (run) ? " and the witness has signed it" : "", run_bundle (run));
+        if (!run_sealed (run))
+            printf ("The witness signs it by: ceremony seal %s\n", run_bundle (run));
+        return 0;
+    }
+}
+
+/* With the screen up, nothing is printed; it is taken down before. */
+static int
+hold (const char *command, const RunSetup *setup, const char *home, const char *id)
+{
+    g_autoptr (GError) error = NULL;
+    RunView *view = commands_new_view (&error);
+    if (view == NULL)
+        return fail (command, error);
+    g_autoptr (Run) run = setup ? run_new (setup, view, &error) : run_resume (home, id, view, &error);
+    RunOutcome outcome = run ? run_main (run, &error) : RUN_INTERRUPTED;
+    view->free (view);
+    return run ? tell_end (run, outcome, error) : fail (command, error);
+}
+
+/* An order is a container, a script is text. */
+static gboolean
+is_container (const char *path)
+{
+    char head[2] = "";
+    FILE *file = fopen (path, "rb");
+    gboolean zip = file && fread (head, 1, 2, file) == 2 && head[0] == 'P' && head[1] == 'K';
+    if (file)
+        fclose (file);
+    return zip;
+}
+
+static gboolean
+take_text (RunSetup *setup, int argc, char **argv, int *i)
+{
+    const struct { const char *name; char **value; } table[] = {
+        { "--trust", &setup->trust_dir }, { "--policy", &setup->policy_path }, { "--algorithm", &setup->algorithm }, { "--label", &setup->label },
+        { "--subject", &setup->subject }, { "--place", &setup->place }, { "--region", &setup->region }, { "--ca-domain", &setup->origin_domain },
+        { "--token", &setup->token_uri }, { "--module", &setup->module_path }, { "--camera", &setup->camera }, { "--audio", &setup->audio },
+        { "--home", &setup->home }, { "--witness-token", &setup->witness_token }, { "--secret-file", &setup->secret_path },
+    };
+    for (gsize n = 0; n < G_N_ELEMENTS (table); n++)
+        if (strcmp (argv[*i], table[n].name) == 0 && *i + 1 < argc) {
+            g_free (*table[n].value);
+            *table[n].value = g_strdup (argv[++*i]);
+            return TRUE;
+        }
+    return FALSE;
+}
+
+int
+command_run (int argc, char **argv)
+{
+    g_autoptr (RunSetup) setup = run_setup_new ();
+    const char *what = NULL;
+    gboolean good = TRUE;
+    for (int i = 1; i < argc && good; i++) {
+        if (strcmp (argv[i], "--help") == 0) {
+            fputs (run_help, stdout);
+            return 0;
+        }
+        if (strcmp (argv[i], "--only-module") == 0)
+            setup->module_only = TRUE;
+        else if (argv[i][0] != '-' && what == NULL)
+            what = argv[i];
+        else
+            good = take_text (setup, argc, argv, &i);
+    }
+    if (!good || what == NULL) {
+        fputs (run_help, stderr);
+        return 2;
+    }
+    *(is_container (what) ? &setup->order_path : &setup->script_path) = g_strdup (what);
+    return hold ("run", setup, NULL, NULL);
+}
+
+int
+command_resume (int argc, char **argv)
+{
+    const char *home = NULL, *id = NULL;
+    for (int i = 1; i < argc; i++) {
+        if (strcmp (argv[i], "--help") == 0) {
+            fputs (resume_help, stdout);
+            return 0;
+        }
+        if (strcmp (argv[i], "--home") == 0 && i + 1 < argc) {
+            home = argv[++i];
+        } else if (argv[i][0] != '-' && id == NULL) {
+            id = argv[i];
+        } else {
+            fputs (resume_help, stderr);
+            return 2;
+        }
+    }
+    return hold ("resume", NULL, home, id);
+}
