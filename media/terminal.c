@@ -7,7 +7,7 @@
 #include <pango/pangocairo.h>
 #include <vterm.h>
 
-#define FONT "DejaVu Sans Mono"
+#define FONT "DejaVu Sans Mono, monospace"
 #define FOREGROUND 0xd5dae3
 #define BACKGROUND 0x0b0e14
 #define GLYPHS_MAX 4096         /* layouts kept; then all are forgotten */
