@@ -224,11 +224,45 @@ longest_run (const guint8 *p, gsize n)
     return best;
 }
 
-/* Names what a modulus of random primes can't show; NULL where there is nothing. Each has a chance below 2^-60 in a good key of 1024 bits. */
+/* Do words of @width octets agree in some bits all through the number, as those of a generator that fills them badly do? The first and the
+ * last word may differ. */
+static gboolean
+words_agree (const guint8 *p, gsize n, gsize width)
+{
+    guint8 all[16], any[16] = { 0 };
+    gsize words = n / width, same = 0;
+    if (words < 12)
+        return FALSE;
+    memset (all, 0xff, sizeof all);
+    for (gsize w = 1; w + 1 < words; w++)
+        for (gsize i = 0; i < width; i++) {
+            all[i] &= p[n - (w + 1) * width + i];
+            any[i] |= p[n - (w + 1) * width + i];
+        }
+    for (gsize i = 0; i < width; i++)
+        same += (gsize) __builtin_popcount ((guint8) ~(all[i] ^ any[i]));
+    return same >= 2 && same * (words - 3) > 100;
+}
+
+static gboolean
+octets_repeat (const guint8 *p, gsize n)
+{
+    for (gsize period = 1; period <= n / 2; period++) {
+        gsize same = 0;
+        for (gsize i = period; i < n; i++)
+            same += p[i] == p[i - period];
+        if (n - period >= 32 && same * 2 > n - period)
+            return TRUE;
+    }
+    return FALSE;
+}
+
+/* Names what a modulus of random primes doesn't show; NULL where there is nothing. Each has a chance below 2^-50 in a good key of 1024 bits:
+ * ten percent of the bits of 2048 are nine standard deviations. */
 static const char *
 pattern_in (const guint8 *p, gsize n)
 {
-    gsize ones = 0;
+    gsize ones = 0, slack = n >= 250 ? 10 : 17;
     gboolean seen[256] = { FALSE };
     guint distinct = 0;
     for (gsize i = 0; i < n; i++) {
@@ -236,19 +270,17 @@ pattern_in (const guint8 *p, gsize n)
         distinct += !seen[p[i]];
         seen[p[i]] = TRUE;
     }
-    for (gsize period = 1; period <= n / 2; period++) {
-        gsize same = 0;
-        for (gsize i = period; i < n; i++)
-            same += p[i] == p[i - period];
-        if (n - period >= 32 && same * 2 > n - period)
-            return "its octets repeat";
-    }
-    if (longest_run (p, n) >= 80)
+    if (octets_repeat (p, n))
+        return "its octets repeat";
+    if (longest_run (p, n) >= 72)
         return "it holds a long row of equal bits";
-    if (n >= 128 && (ones * 10 < n * 8 * 3 || ones * 10 > n * 8 * 7))
+    if (n >= 64 && (ones * 100 < n * 8 * (50 - slack) || ones * 100 > n * 8 * (50 + slack)))
         return "far more of its bits are equal than chance gives";
     if (n >= 128 && distinct < 48)
         return "it is made of few different octets";
+    for (gsize width = 2; width <= 16; width *= 2)
+        if (words_agree (p, n, width))
+            return "its words agree in some of their bits";
     return NULL;
 }
 

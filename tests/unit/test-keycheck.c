@@ -219,7 +219,7 @@ static void
 test_patterns (void)
 {
     guint8 bytes[384];
-    for (int kind = 0; kind < 4; kind++) {
+    for (int kind = 0; kind < 6; kind++) {
         BN_bn2binpad (n, bytes, sizeof bytes);
         for (guint i = 0; i < sizeof bytes; i++)
             if (kind == 0)
@@ -230,6 +230,10 @@ test_patterns (void)
                 bytes[i] = 0xff;
             else if (kind == 3)
                 bytes[i] &= 0x8f;
+            else if (kind == 4 && i % 4 == 1)
+                bytes[i] &= 0xfc;
+            else if (kind == 5 && i % 16 == 6)
+                bytes[i] = 0x5a;
         bytes[0] |= 0x80;
         bytes[383] |= 1;
         rsa (BN_bin2bn (bytes, sizeof bytes, NULL), 65537, "rsa-pattern");
