@@ -139,13 +139,14 @@ words_of_hex (const char *hex)
     return data != NULL ? pgp_words (data, MIN (len, 16)) : g_strdup ("-");
 }
 
+/* As many as the screens show. */
 static char *
 words_of_root (const json_t *checkpoint)
 {
     g_autoptr (GBytes) bytes = base64_decode (text_of (checkpoint, "root"), -1, NULL);
     gsize len = 0;
     const void *data = bytes != NULL ? g_bytes_get_data (bytes, &len) : NULL;
-    return data != NULL ? pgp_words (data, MIN (len, 8)) : g_strdup ("-");
+    return data != NULL ? pgp_words (data, MIN (len, 4)) : g_strdup ("-");
 }
 
 static void
