@@ -60,23 +60,52 @@ check_ess (PKCS7_SIGNER_INFO *si, X509 *signer, STACK_OF(X509) *certs)
     return ok;
 }
 
-/* Every certificate inside leads up from the signer, as in cades.c; the topmost may end in the air, since a TSA's form isn't ours to choose. */
 static gboolean
-only_the_chain (X509 *signer, STACK_OF(X509) *certs)
+is_self_signed (X509 *cert)
 {
-    int n = sk_X509_num (certs), used = 1;
-    X509 *top = signer;
-    for (int round = 0; round < n && X509_check_issued (top, top) != X509_V_OK; round++)
-        for (int i = 0; i < n; i++) {
-            X509 *candidate = sk_X509_value (certs, i);
-            if (candidate != top && X509_check_issued (candidate, top) == X509_V_OK && X509_verify (top, X509_get0_pubkey (candidate)) == 1) {
-                top = candidate;
-                used++;
-                break;
-            }
-        }
-    gboolean root_ok = X509_check_issued (top, top) != X509_V_OK || X509_verify (top, X509_get0_pubkey (top)) == 1;
-    return root_ok && used == n;
+    return X509_check_issued (cert, cert) == X509_V_OK && X509_verify (cert, X509_get0_pubkey (cert)) == 1;
+}
+
+/* The certificate above @cert in @certs, or NULL. */
+static X509 *
+issuer_of (X509 *cert, STACK_OF(X509) *certs)
+{
+    for (int i = 0; i < sk_X509_num (certs) && !is_self_signed (cert); i++) {
+        X509 *candidate = sk_X509_value (certs, i);
+        if (candidate != cert && X509_check_issued (candidate, cert) == X509_V_OK && X509_verify (cert, X509_get0_pubkey (candidate)) == 1)
+            return candidate;
+    }
+    return NULL;
+}
+
+/* How many certificates the signing-certificate attribute names. */
+static int
+count_named (const PKCS7_SIGNER_INFO *si, int nid)
+{
+    ASN1_TYPE *value = PKCS7_get_signed_attribute (si, nid);
+    Der in = { 0 }, attribute, ids;
+    int n = 0;
+    if (value != NULL && value->type == V_ASN1_SEQUENCE)
+        in = (Der) { value->value.sequence->data, (gsize) value->value.sequence->length };
+    if (!der_take (&in, DER_SEQUENCE, &attribute, NULL) || !der_take (&attribute, DER_SEQUENCE, &ids, NULL))
+        return 0;
+    while (der_take (&ids, DER_SEQUENCE, NULL, NULL))
+        n++;
+    return n;
+}
+
+/* Every certificate inside leads up from the signer, and the topmost one's bytes are bound, as in cades.c: it is the signer's, or a root that signs itself, or all
+ * are named in the signed attributes. @top gets the topmost. */
+static gboolean
+only_the_chain (const PKCS7_SIGNER_INFO *si, X509 *signer, STACK_OF(X509) *certs, X509 **top)
+{
+    int n = sk_X509_num (certs), used = 1, named = MAX (count_named (si, NID_id_smime_aa_signingCertificate), count_named (si, NID_id_smime_aa_signingCertificateV2));
+    X509 *next = *top = signer;
+    while (used <= n && (next = issuer_of (next, certs)) != NULL) {
+        *top = next;
+        used++;
+    }
+    return used == n && (*top == signer || is_self_signed (*top) || named >= n);
 }
 
 /* The SignerInfo's issuer and number are the certificate's, byte for byte; the digest algorithms agree. OpenSSL looks at neither so closely. */
@@ -109,6 +138,8 @@ check_algorithm (const PKCS7_SIGNER_INFO *si, X509 *signer)
 {
     int nid = OBJ_obj2nid (si->digest_enc_alg->algorithm), digest = OBJ_obj2nid (si->digest_alg->algorithm), of_digest = NID_undef, of_key = NID_undef;
     EVP_PKEY *key = X509_get0_pubkey (signer);
+    if (key == NULL)
+        return FALSE;
     if (nid == NID_rsaEncryption)
         return EVP_PKEY_is_a (key, "RSA");
     return OBJ_find_sigid_algs (nid, &of_digest, &of_key) == 1 && of_digest == digest && EVP_PKEY_get_base_id (key) == EVP_PKEY_type (of_key);
@@ -117,7 +148,7 @@ check_algorithm (const PKCS7_SIGNER_INFO *si, X509 *signer)
 static gboolean
 check_signature (PKCS7 *token, const void *data, gsize len, X509 **signer, GError **error)
 {
-    if (!PKCS7_type_is_signed (token) || sk_PKCS7_SIGNER_INFO_num (PKCS7_get_signer_info (token)) != 1 || !is_canonical (token, data, len))
+    if (!PKCS7_type_is_signed (token) || token->d.sign == NULL || sk_PKCS7_SIGNER_INFO_num (PKCS7_get_signer_info (token)) != 1 || !is_canonical (token, data, len))
         return refuse (error, "not one signature in DER's one form");
     STACK_OF(X509) *certs = token->d.sign->cert, *signers = PKCS7_get0_signers (token, NULL, 0);
     X509 *cert = sk_X509_num (signers) == 1 ? sk_X509_value (signers, 0) : NULL;
@@ -129,7 +160,8 @@ check_signature (PKCS7 *token, const void *data, gsize len, X509 **signer, GErro
         return refuse (error, "not in the form that RFC 3161 asks for");
     if (X509_check_purpose (cert, X509_PURPOSE_TIMESTAMP_SIGN, 0) != 1)
         return refuse (error, "its signer isn't a timestamp authority: no critical extended key usage for that alone");
-    if (!check_ess (si, cert, certs) || !only_the_chain (cert, certs))
+    X509 *top;
+    if (!check_ess (si, cert, certs) || !only_the_chain (si, cert, certs, &top))
         return refuse (error, "its certificates aren't the ones it was signed with");
     BIO *out = BIO_new (BIO_s_null ());
     int ok = PKCS7_verify (token, NULL, NULL, NULL, out, PKCS7_NOVERIFY | PKCS7_BINARY);
@@ -194,7 +226,7 @@ token_of (const void *response, gsize len, Der *token)
 {
     Der in = { response, len }, content, status, code;
     return der_take (&in, DER_SEQUENCE, &content, NULL) && in.len == 0 && der_take (&content, DER_SEQUENCE, &status, NULL) && der_take (&status, DER_INTEGER, &code, NULL)
-           && code.len == 1 && code.p[0] <= 1 && der_take (&content, DER_SEQUENCE, NULL, token) && content.len == 0;
+           && code.len == 1 && code.p[0] == 0 && der_take (&content, DER_SEQUENCE, NULL, token) && content.len == 0;
 }
 
 gboolean
@@ -353,6 +385,25 @@ status_text (TS_RESP *response)
     return text;
 }
 
+/* A TSA that sends an intermediate certificate without its root sends bytes that nothing binds. They aren't signed, so they may go: trust names issuers itself. */
+static GBytes *
+without_unbound (TS_RESP *response)
+{
+    PKCS7 *token = TS_RESP_get_token (response);
+    STACK_OF(X509) *certs = token->d.sign->cert, *signers = PKCS7_get0_signers (token, NULL, 0);
+    PKCS7_SIGNER_INFO *si = sk_PKCS7_SIGNER_INFO_value (PKCS7_get_signer_info (token), 0);
+    X509 *signer = sk_X509_value (signers, 0), *top;
+    sk_X509_free (signers);
+    while (signer != NULL && !only_the_chain (si, signer, certs, &top) && top != signer)
+        X509_free (sk_X509_delete_ptr (certs, top));
+    guint8 *der = NULL;
+    int len = i2d_TS_RESP (response, &der);
+    GBytes *bytes = g_bytes_new (der, len > 0 ? (gsize) len : 0);
+    OPENSSL_free (der);
+    ERR_clear_error ();
+    return bytes;
+}
+
 GBytes *
 tsa_request (const char *url, const void *data, gsize len, guint timeout_ms, GError **error)
 {
@@ -374,5 +425,9 @@ tsa_request (const char *url, const void *data, gsize len, guint timeout_ms, GEr
         g_set_error (error, BASE_ERROR, BASE_ERROR_REFUSED, "timestamp: %s gave none for this request: %s", url, text);
         return NULL;
     }
-    return tsa_verify (g_bytes_get_data (bytes, NULL), bytes_len, FALSE, data, len, NULL, NULL, error) ? g_steal_pointer (&bytes) : NULL;
+    GBytes *kept = without_unbound (response);
+    if (tsa_verify (g_bytes_get_data (kept, NULL), g_bytes_get_size (kept), FALSE, data, len, NULL, NULL, error))
+        return kept;
+    g_bytes_unref (kept);
+    return NULL;
 }
