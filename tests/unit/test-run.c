@@ -2,8 +2,11 @@
 #include <signal.h>
 #include <unistd.h>
 #include <glib/gstdio.h>
+#include <openssl/pem.h>
 #include "ceremony/base/child.h"
 #include "ceremony/run/engine.h"
+#include "ceremony/run/seal.h"
+#include "ceremony/verify/verify.h"
 #include "tests/unit/scripted-view.c"
 
 #define SOFTHSM "/usr/lib/softhsm/libsofthsm2.so"
@@ -246,6 +249,133 @@ test_whole (void)
     end (&c);
 }
 
+/* ── ordered, sealed, verified ── */
+
+static const guint8 secret[32] = "a secret of the witness, 32 byte";
+
+/* Key and certificate of a role in one file; the certificate in the trust folder. */
+static char *
+make_role (const char *role)
+{
+    g_autofree char *name = g_strconcat (role, ".pem", NULL), *folder = g_build_filename (home, "trust", role, NULL), *pin = g_build_filename (folder, "a.pem", NULL);
+    char *path = g_build_filename (dir, name, NULL);
+    g_autoptr(GError) error = NULL;
+    EVP_PKEY *key = NULL;
+    X509 *cert = NULL;
+    FILE *both, *alone;
+
+    g_assert_true (signer_generate (role, 10, &key, &cert, &error));
+    g_assert_true (file_mkdir (folder, &error));
+    both = fopen (path, "w");
+    alone = fopen (pin, "w");
+    g_assert_true (PEM_write_PrivateKey (both, key, NULL, NULL, 0, NULL, NULL) && PEM_write_X509 (both, cert) && PEM_write_X509 (alone, cert));
+    fclose (both);
+    fclose (alone);
+    g_chmod (path, 0600);
+    EVP_PKEY_free (key);
+    X509_free (cert);
+    return path;
+}
+
+static void
+write_order (const char *path, const char *ca_key)
+{
+    g_autoptr(GError) error = NULL;
+    g_autofree char *appliance_dir = run_appliance_dir (home);
+    g_autofree char *commitment = sha256_hex (secret, 32), *now = clock_format (clock_wall_ms () - 1000), *then = clock_format (clock_wall_ms () + 86400000);
+    g_autoptr(Appliance) appliance = appliance_load (appliance_dir, &error);
+    g_autoptr(json_t) described = appliance_describe (appliance), order = NULL;
+    g_autoptr(Script) steps = script_load (script, &error);
+    g_autoptr(Policy) rules = policy_load (policy, &error);
+    g_autoptr(Signer) ca = signer_load_file (ca_key, NULL, &error);
+
+    g_assert_no_error (error);
+    order = json_pack ("{s:s,s:s,s:s,s:s,s:s,s:s,s:b,s:{s:s,s:s,s:s},s:s,s:s,s:s,s:s,s:s,s:s,s:{s:O,s:O},s:{s:s,s:s,s:s,s:s,s:n},s:n,s:s,s:s}", "format", "ceremony/order/v1",
+        "id", "2026-order-1", "ca_domain", "ca.example", "issued", now, "valid_from", now, "valid_to", then, "rehearsal", 1, "subscriber", "name", "Example", "country", "NL",
+        "registration", "1", "algorithm", "ec-p256", "label", "ordered key", "subject", "CN=Example,C=NL", "script_sha256", steps->sha256, "policy_sha256", rules->sha256,
+        "challenge_commitment", commitment, "appliance", "note_key", json_object_get (described, "note_key"), "spki_sha256", json_object_get (described, "spki_sha256"),
+        "witness", "name", "Wim Witness", "employer", "Example Ltd", "qualification", "CISA", "approval", "CA-7", "spki_sha256", "token_uri", "place", "Utrecht", "region", "EU");
+    g_assert_true (order_write (path, order, steps, rules, ca, &error));
+    g_assert_no_error (error);
+}
+
+/* The witness computes the challenge from the checkpoint on the screen. */
+static gboolean
+witness_answers (Scripted *view, const Question *question, Answer *answer, gpointer data)
+{
+    Case *c = data;
+    g_autoptr(GError) error = NULL;
+    g_autoptr(Checkpoint) point = NULL;
+    g_autofree char *root = NULL, *words = NULL;
+    guint8 challenge[CHALLENGE_LEN];
+
+    if (strcmp (question->id, "challenge") != 0)
+        return FALSE;
+    g_assert_nonnull (question->qr);
+    point = checkpoint_open (question->qr, strlen (question->qr), c->run->note_key, &error);
+    g_assert_no_error (error);
+    root = base64_encode (point->root.b, 32);
+    challenge_compute (c->id, root, secret, challenge);
+    words = pgp_words (challenge, sizeof challenge);
+    scripted_set_text (view, words);
+    return TRUE;
+}
+
+/* Nothing fails but what must; the appliance is trusted, and who is in the trust folder. */
+static void
+verify_with (const char *bundle, VerifyFlags flags, gboolean genuine)
+{
+    g_autofree char *folder = g_build_filename (home, "trust", NULL), *keys = run_appliance_dir (home);
+    g_autoptr(GError) error = NULL;
+    g_autoptr(Appliance) appliance = appliance_load (keys, &error);
+    gboolean enrolled = appliance_enrol (appliance, folder, NULL);
+    g_autoptr(Trust) trust = enrolled || g_file_test (folder, G_FILE_TEST_IS_DIR) ? trust_load (folder, &error) : NULL;
+    g_autoptr(Verdict) verdict = verify_bundle (bundle, &(VerifyOptions){ .trust = trust, .flags = flags });
+
+    for (guint i = 0; i < verdict->outcomes->len; i++) {
+        const CheckOutcome *outcome = g_ptr_array_index (verdict->outcomes, i);
+        if (outcome->result == CHECK_FAIL || outcome->result == CHECK_WARN)
+            g_test_message ("%s %s: %s", outcome->result == CHECK_FAIL ? "FAIL" : "warn", outcome->id, outcome->reason);
+    }
+    g_assert_true (verdict->rehearsal);
+    g_assert_true (verdict->genuine == genuine);
+}
+
+static void
+test_ordered (void)
+{
+    Case c = { .token = fresh_token () };
+    g_autofree char *ca = make_role ("order"), *witness = make_role ("witness"), *path = g_build_filename (dir, "order.asice", NULL);
+    g_autofree char *secret_path = g_build_filename (dir, "secret", NULL), *hex = hex_encode (secret, 32), *trust = g_build_filename (home, "trust", NULL);
+    g_autoptr(RunSetup) setup = make_setup (c.token);
+    g_autoptr(GError) error = NULL;
+
+    g_assert_true (g_file_set_contents (secret_path, hex, -1, NULL));
+    write_order (path, ca);
+    g_clear_pointer (&setup->script_path, g_free);
+    g_clear_pointer (&setup->policy_path, g_free);
+    setup->order_path = g_strdup (path);
+    setup->trust_dir = g_strdup (trust);
+    setup->secret_path = g_strdup (secret_path);
+    setup->witness_key = g_strdup (witness);
+    c.view = scripted_new (answers, witness_answers, &c);
+    c.run = run_new (setup, &c.view->view, &error);
+    g_assert_no_error (error);
+    c.id = g_strdup (run_id (c.run));
+    c.folder = g_strdup (run_folder (c.run));
+    go_on (&c);
+    g_assert_no_error (c.error);
+    g_assert_cmpint (c.outcome, ==, RUN_COMPLETED);
+    if (!run_sealed (c.run))
+        g_error ("not sealed: %s", (char *) g_ptr_array_index (c.view->said, c.view->said->len - 1));
+    verify_with (run_bundle (c.run), VERIFY_NO_VIDEO, TRUE);     /* tests/e2e look at the pictures too */
+    g_assert_false (seal_bundle (&(SealInput){ .bundle = run_bundle (c.run), .key_path = witness, .opinion = "witnessed" }, &error));
+    g_assert_error (error, BASE_ERROR, BASE_ERROR_EXISTS);
+    look (&c);
+    check_completed (&c);
+    end (&c);
+}
+
 /* ── aborted ── */
 
 static gboolean
@@ -417,6 +547,78 @@ test_interrupt (void)
     end (&c);
 }
 
+/* ── the recorder dies ── */
+
+static void
+signal_recorder (int number)
+{
+    g_autofree char *us = g_strdup_printf ("%d", (int) getpid ()), *out = NULL;
+    char *argv[] = { "pgrep", "-P", us, "ceremony-media", NULL };
+
+    g_assert_true (g_spawn_sync (NULL, argv, NULL, G_SPAWN_SEARCH_PATH, NULL, NULL, &out, NULL, NULL, NULL));
+    g_assert_cmpint (atoi (out), >, 1);
+    g_assert_cmpint (kill (atoi (out), number), ==, 0);
+}
+
+static gboolean
+kill_recorder (Scripted *view, const Question *question, Answer *answer, gpointer data)
+{
+    if (strcmp (question->id, "clock") == 0)
+        signal_recorder (SIGKILL);
+    return FALSE;
+}
+
+static void
+test_recorder (void)
+{
+    Case c = { 0 };
+
+    begin (&c, kill_recorder);
+    go_on (&c);
+    g_assert_no_error (c.error);
+    g_assert_cmpint (c.outcome, ==, RUN_COMPLETED);
+    g_assert_true (scripted_was_said (c.view, "The recorder failed"));
+    look (&c);
+    check_completed (&c);
+    g_assert_cmpuint (count (&c, "recorder.failed"), ==, 1);
+    g_assert_cmpuint (count (&c, "recording.started"), ==, 2);
+    end (&c);
+}
+
+static gboolean
+no_recorder_any_more (Scripted *view, const Question *question, Answer *answer, gpointer data)
+{
+    if (strcmp (question->id, "clock") == 0 && scripted_times_asked (view, "clock") == 1) {
+        g_setenv ("CEREMONY_MEDIA", "/nonexistent/ceremony-media", TRUE);
+        signal_recorder (SIGKILL);
+        answer->kind = ANSWER_PAUSE;        /* it comes back only when the recorder has been missed */
+        return TRUE;
+    }
+    if (strcmp (question->id, "break.reason") == 0)
+        g_usleep (500 * 1000);
+    if (strcmp (question->id, "recorder.failed") != 0)
+        return FALSE;
+    g_setenv ("CEREMONY_MEDIA", g_getenv ("TEST_MEDIA"), TRUE);
+    answer->choice = scripted_times_asked (view, "recorder.failed") > 3 ? 2 : 0;
+    return TRUE;
+}
+
+static void
+test_recorder_missing (void)
+{
+    Case c = { 0 };
+
+    g_setenv ("TEST_MEDIA", g_getenv ("CEREMONY_MEDIA"), TRUE);
+    begin (&c, no_recorder_any_more);
+    go_on (&c);
+    g_assert_no_error (c.error);
+    g_assert_cmpint (c.outcome, ==, RUN_COMPLETED);
+    g_assert_cmpuint (scripted_times_asked (c.view, "recorder.failed"), ==, 1);
+    look (&c);
+    check_completed (&c);
+    end (&c);
+}
+
 /* In a process of its own, which dies as by a power cut right after an event of that type was committed. */
 static void
 die (Journal *journal, const Event *event, gpointer type)
@@ -464,6 +666,7 @@ kill_and_resume (const char *type)
     go_on (&c);
     g_assert_no_error (c.error);
     g_assert_cmpint (c.outcome, ==, RUN_COMPLETED);
+    verify_with (run_bundle (c.run), VERIFY_NO_VIDEO | VERIFY_EVIDENCE_ONLY, TRUE);
     look (&c);
     check_completed (&c);
     end (&c);
@@ -569,7 +772,12 @@ set_up (const char *program)
 int
 main (int argc, char **argv)
 {
-    static const char *const types[] = { "key.generated", "track.closed", "key.generating", "key.using", "key.used", "recording.closing", "ceremony.closed" };
+    static const char *const types[] = {
+        "key.generated", "track.closed", "ceremony.opened", "recording.started", "step.begun", "qr.shown", "video.chunk", "terminal.chunk", "step.confirmed", "step.done",
+        "consent.given", "person.identified", "clock.checked", "representation.agreed", "token.found", "token.unlocked", "token.shown", "token.inventoried", "key.absent",
+        "opening.committed", "challenge.given", "liveness.shown", "key.generating", "attributes.read", "key.using", "key.used", "possession.proved", "request.made",
+        "step.skipped", "fingerprint.read", "recording.closing", "ceremony.closed",
+    };
     const gsize quick = 2;      /* the others with -m slow; tests/e2e kills at every type of event */
     int status;
 
@@ -578,10 +786,13 @@ main (int argc, char **argv)
     g_test_add_func ("/run/subject", test_subject);
     g_test_add_func ("/run/refused", test_refused);
     g_test_add_func ("/run/whole", test_whole);
+    g_test_add_func ("/run/ordered", test_ordered);
     g_test_add_func ("/run/abort", test_abort);
     g_test_add_func ("/run/keys", test_keys);
     g_test_add_func ("/run/mistakes", test_mistakes);
     g_test_add_func ("/run/twin", test_twin);
+    g_test_add_func ("/run/recorder", test_recorder);
+    g_test_add_func ("/run/recorder-missing", test_recorder_missing);
     g_test_add_func ("/run/interrupt", test_interrupt);
     for (gsize i = 0; i < (g_test_slow () ? G_N_ELEMENTS (types) : quick); i++) {
         g_autofree char *path = g_strconcat ("/run/killed/", types[i], NULL);
