@@ -77,6 +77,7 @@ note_key (AttestResult *claim)
             claim_refuse (claim, "the key can't sign (it is one for key agreement): it is no signing key");
     } else {
         claim_set_str (claim, "algorithm", NULL);
+        claim_refuse (claim, "the attested key can't be read: it is of no kind that signs, or is malformed");
     }
     EVP_PKEY_free (key);
     ERR_clear_error ();

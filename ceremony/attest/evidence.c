@@ -412,8 +412,10 @@ sort_bytes (Sorter *s, const guint8 *p, gsize n, guint depth, GError **error)
         add_blob (s, BLOB_XML, p, n);
         return TRUE;
     }
-    if (n && p[0] == DER_SEQUENCE && (!sort_der (s, p, n, &known, error) || known))
-        return known;
+    if (n && p[0] == DER_SEQUENCE && !sort_der (s, p, n, &known, error))
+        return FALSE;
+    if (known)
+        return TRUE;
     if (sort_tpm (s, p, n))
         return TRUE;
     if (looks_marvell (p, n)) {

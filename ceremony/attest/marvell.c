@@ -334,7 +334,7 @@ check_chains (AttestJob *job, AttestResult *claim, GBytes *spki)
     claim_set_str (claim, "owner", owner.anchor->name);
     claim_set_str (claim, "partition", partition->subject);
     claim->serial = g_steal_pointer (&serial);
-    claim->model = g_strdup ("LiquidSecurity");
+    claim->model = g_strdup ("Marvell LiquidSecurity");
     return claim->authentic = TRUE;
 }
 

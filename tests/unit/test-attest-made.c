@@ -685,6 +685,46 @@ test_request (void)
     pki_expect (inputs, a, "isn't signed by its own key");
 }
 
+static void
+wrap_der (GByteArray *out, guint8 tag, const GByteArray *in)
+{
+    guint8 head[4] = { tag, 0x82, (guint8) (in->len >> 8), (guint8) in->len };
+    g_byte_array_append (out, head, 4);
+    g_byte_array_append (out, in->data, in->len);
+}
+
+/* draft-ietf-lamps-csr-attestation: an attribute with a bundle of statements and certificates. */
+static void
+test_csr_attribute (void)
+{
+    g_autoptr (AttestAnchors) a = piv_anchors ();
+    for (int wrong = 0; wrong < 2; wrong++) {
+        g_autoptr (GPtrArray) parts = piv (&(Piv) { 0 });
+        g_autoptr (GByteArray) certs = g_byte_array_new (), list = g_byte_array_new (), bundle = g_byte_array_new (), whole = g_byte_array_new ();
+        for (guint i = 0; i < parts->len; i++) {
+            AttestInput *in = parts->pdata[i];
+            g_byte_array_append (certs, g_bytes_get_data (in->bytes, NULL), (guint) g_bytes_get_size (in->bytes));
+        }
+        wrap_der (list, 0x30, certs);
+        g_byte_array_append (bundle, (const guint8 *) "\x30\x00", 2);
+        g_byte_array_append (bundle, list->data, list->len);
+        wrap_der (whole, 0x30, bundle);
+        X509_REQ *req = X509_REQ_new ();
+        guint8 *der = NULL;
+        ASN1_OBJECT *oid = OBJ_txt2obj ("1.2.840.113549.1.9.16.2.59", 1);
+        X509_REQ_set_pubkey (req, wrong ? stranger : key);
+        g_assert_true (X509_REQ_add1_attr_by_OBJ (req, oid, V_ASN1_SEQUENCE, whole->data, (int) whole->len));
+        g_assert_cmpint (X509_REQ_sign (req, wrong ? stranger : key, EVP_sha256 ()), >, 0);
+        int n = i2d_X509_REQ (req, &der);
+        GPtrArray *inputs = attest_inputs_new ();
+        pki_give (inputs, "csr", g_bytes_new (der, (gsize) n));
+        pki_expect (inputs, a, wrong ? "isn't the request's key" : NULL);
+        OPENSSL_free (der);
+        ASN1_OBJECT_free (oid);
+        X509_REQ_free (req);
+    }
+}
+
 int
 main (int argc, char **argv)
 {
@@ -708,6 +748,7 @@ main (int argc, char **argv)
     g_test_add_func ("/attest/made/unreadable", test_unreadable);
     g_test_add_func ("/attest/made/anchors", test_anchor_files);
     g_test_add_func ("/attest/made/request", test_request);
+    g_test_add_func ("/attest/made/csr-attribute", test_csr_attribute);
     int status = g_test_run ();
     EVP_PKEY_free (root);
     EVP_PKEY_free (device);

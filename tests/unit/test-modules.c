@@ -86,7 +86,7 @@ test_shipped (void)
     static const struct { const char *vendor, *model, *firmware; ModuleState state; } cases[] = {
         { "Yubico", "YubiKey 5C Nano FIPS", "5.4.3", MODULE_HISTORICAL }, { "Yubico (www.yubico.com)", "YubiKey 5 FIPS", "5.7.4", MODULE_ACTIVE },
         { "Yubico", "YubiHSM 2 FIPS", "2.2.0", MODULE_HISTORICAL }, { "Thales", "Luna K7", "7.8.4", MODULE_ACTIVE },
-        { "Thales", "Luna K7", "7.7.0", MODULE_ACTIVE }, { "Google Cloud HSM", "LiquidSecurity", NULL, MODULE_HISTORICAL },
+        { "Thales", "Luna K7", "7.7.0", MODULE_ACTIVE }, { "Google Cloud HSM", "Marvell LiquidSecurity", NULL, MODULE_HISTORICAL },
         { "Securosys", "Primus HSM", "3.1.0", MODULE_ACTIVE },
     };
     for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
