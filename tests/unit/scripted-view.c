@@ -16,6 +16,7 @@ struct Scripted {
     GPtrArray   *said;              /* messages shown, in order */
     char        *last_page;
     guint        cols, rows;
+    gboolean     silent;            /* set by the hook: this question isn't answered */
     void       (*tap) (const guint8 *, gsize, gpointer);
     void       (*resized) (guint, guint, gpointer);
     gpointer     tap_data;
@@ -116,9 +117,11 @@ scripted_ask (RunView *view, const Question *question, AnswerFunc answered, gpoi
     memset (&self->answer, 0, sizeof self->answer);
     scripted_set_text (self, "");
     secret_wipe (self->pin);
+    self->silent = FALSE;
     if (!self->hook || !self->hook (self, question, &self->answer, self->user_data))
         scripted_from_table (self, question);
-    self->source = g_timeout_add (5, scripted_deliver, self);
+    if (!self->silent)
+        self->source = g_timeout_add (5, scripted_deliver, self);
 }
 
 static void

@@ -11,7 +11,7 @@
 
 #define SOFTHSM "/usr/lib/softhsm/libsofthsm2.so"
 #define PIN "71539264"
-static char *dir, *home, *script, *policy;
+static char *dir, *home, *script, *policy, *wrapper, *wrapper_conf;
 
 static const char *const answers[] = {
     "confirm:operator", "OO", "confirm:witness", "WW", "person.name:operator", "Olga Operator", "person.initials:operator", "OO", "person.employer", "Example Ltd",
@@ -50,6 +50,19 @@ fresh_token (void)
     return g_strdup (label);
 }
 
+/* The policy of rehearsals, with the witness's own words instead of an order's secret. */
+static char *
+write_policy (const char *presence)
+{
+    g_autofree char *name = g_strconcat ("policy-", presence, ".yaml", NULL);
+    g_autofree char *text = g_strdup_printf ("format: ceremony/policy/v1\ntitle: Test\nversion: \"1\"\npresence: %s\nlocal_seal: key-file\nchallenge: words\n"
+                                             "algorithms: [rsa-3072, ec-p256, ec-p384]\n", presence);
+    char *path = g_build_filename (dir, name, NULL);
+
+    g_assert_true (g_file_set_contents (path, text, -1, NULL));
+    return path;
+}
+
 static RunSetup *
 make_setup (const char *token)
 {
@@ -71,7 +84,7 @@ make_setup (const char *token)
     return setup;
 }
 
-typedef struct { Scripted *view; Run *run; RunOutcome outcome; GError *error; Journal *journal; char *id, *folder, *token; } Case;
+typedef struct { Scripted *view; Run *run; RunOutcome outcome; GError *error; Journal *journal; char *id, *folder, *token; const char *module, *presence; } Case;
 
 static void
 begin (Case *c, ScriptedHook hook)
@@ -82,6 +95,14 @@ begin (Case *c, ScriptedHook hook)
     if (!c->token)
         c->token = fresh_token ();
     setup = make_setup (c->token);
+    if (c->module) {
+        g_free (setup->module_path);
+        setup->module_path = g_strdup (c->module);
+    }
+    if (c->presence) {
+        g_free (setup->policy_path);
+        setup->policy_path = write_policy (c->presence);
+    }
     c->view = scripted_new (answers, hook, c);
     c->run = run_new (setup, &c->view->view, &error);
     g_assert_no_error (error);
@@ -547,6 +568,175 @@ test_interrupt (void)
     end (&c);
 }
 
+/* ── a token that misbehaves ── */
+
+static void
+misbehave (const char *text)
+{
+    g_assert_true (g_file_set_contents (wrapper_conf, text, -1, NULL));
+}
+
+static gboolean
+no_wrapper (void)
+{
+    misbehave ("");
+    if (g_file_test (wrapper, G_FILE_TEST_EXISTS))
+        return FALSE;
+    g_test_skip ("tests/lib/wrap-pkcs11.so isn't built (make tests)");
+    return TRUE;
+}
+
+static gboolean
+pull_out (Scripted *view, const Question *question, Answer *answer, gpointer data)
+{
+    gboolean out = strcmp (question->id, "unplug.out") == 0, in = strcmp (question->id, "unplug.in") == 0;
+
+    if (out || in)
+        misbehave (out ? "remove\n" : "");
+    view->silent = out || in;
+    return view->silent;
+}
+
+static void
+test_unplug (void)
+{
+    Case c = { .module = wrapper, .presence = "unplug" };
+    const Event *returned;
+
+    if (no_wrapper ())
+        return;
+    begin (&c, pull_out);
+    go_on (&c);
+    g_assert_no_error (c.error);
+    g_assert_cmpint (c.outcome, ==, RUN_COMPLETED);
+    g_assert_cmpuint (scripted_times_asked (c.view, "pin"), ==, 2);
+    look (&c);
+    check_closed (&c, "completed");
+    returned = last (&c, "token.returned");
+    g_assert_cmpuint (last (&c, "token.removed")->seq, <, returned->seq);
+    g_assert_cmpuint (last (&c, "token.unlocked")->seq, >, returned->seq);
+    g_assert_cmpuint (last (&c, "attributes.read")->seq, >, returned->seq);
+    g_assert_cmpstr (cjson_str (last (&c, "attributes.read")->data, "occasion", NULL), ==, "unplug");
+    g_assert_cmpuint (last (&c, "possession.proved")->seq, >, returned->seq);
+    g_assert_cmpint (integer (last (&c, "possession.proved"), "n"), ==, 2);
+    g_assert_cmpuint (count (&c, "step.skipped"), ==, 0);
+    end (&c);
+}
+
+/* From the moment that the key is to be generated the token does as @data says, until an act has failed. */
+static const char *fault;
+static gboolean
+fail_once (Scripted *view, const Question *question, Answer *answer, gpointer data)
+{
+    if (strcmp (question->id, "liveness") == 0)
+        misbehave (fault);
+    if (strcmp (question->id, "act.failed") != 0)
+        return FALSE;
+    misbehave ("");
+    answer->choice = scripted_times_asked (view, "act.failed") == 1 ? 0 : 2;
+    return TRUE;
+}
+
+static void
+fail_then_go_on (Case *c, const char *how)
+{
+    c->module = wrapper;
+    fault = how;
+    begin (c, fail_once);
+    go_on (c);
+    g_assert_no_error (c->error);
+    g_assert_cmpuint (scripted_times_asked (c->view, "act.failed"), >, 0);
+    look (c);
+}
+
+static void
+test_faults (void)
+{
+    static const char *const faults[] = { "fail C_GenerateKeyPair 1 0x30\n", "half 0x30\n", "fail C_Sign 1 0x30\n" };
+
+    if (no_wrapper ())
+        return;
+    for (gsize i = 0; i < G_N_ELEMENTS (faults); i++) {
+        Case c = { 0 };
+        fail_then_go_on (&c, faults[i]);
+        g_test_message ("%s: %s, key.generating %u, key.using %u, recovered %s", faults[i], c.outcome == RUN_COMPLETED ? "completed" : "aborted",
+                        count (&c, "key.generating"), count (&c, "key.using"), count (&c, "key.generated") ? "-" : "no key");
+        g_assert_cmpint (c.outcome, ==, RUN_COMPLETED);
+        check_completed (&c);
+        end (&c);
+    }
+}
+
+static void
+test_twin_after (void)
+{
+    Case c = { 0 };
+
+    if (no_wrapper ())
+        return;
+    fail_then_go_on (&c, "twin\n");
+    g_assert_cmpint (c.outcome, ==, RUN_ABORTED);
+    check_closed (&c, "aborted");
+    g_assert_cmpuint (count (&c, "possession.proved"), ==, 0);
+    g_assert_cmpuint (count (&c, "deviation.noted"), ==, 2);
+    end (&c);
+}
+
+static gboolean
+lock_pin (Scripted *view, const Question *question, Answer *answer, gpointer data)
+{
+    if (strcmp (question->id, "pin") == 0)
+        misbehave ("pin-locked\n");
+    if (strcmp (question->id, "token.locked") == 0)
+        answer->choice = 1;
+    return strcmp (question->id, "token.locked") == 0;
+}
+
+static void
+test_locked (void)
+{
+    Case c = { .module = wrapper };
+
+    if (no_wrapper ())
+        return;
+    begin (&c, lock_pin);
+    go_on (&c);
+    g_assert_cmpint (c.outcome, ==, RUN_INTERRUPTED);
+    look (&c);
+    g_assert_cmpstr (cjson_str (last (&c, "token.refused")->data, "reason", NULL), ==, "locked-pin");
+    misbehave ("");
+    resume (&c, NULL);
+    go_on (&c);
+    g_assert_cmpint (c.outcome, ==, RUN_COMPLETED);
+    end (&c);
+}
+
+static gboolean
+plug_in_late (Scripted *view, const Question *question, Answer *answer, gpointer data)
+{
+    if (strcmp (question->id, "represent") == 0)
+        misbehave ("remove\n");
+    if (strcmp (question->id, "token.absent") == 0)
+        misbehave ("");
+    return FALSE;
+}
+
+static void
+test_absent (void)
+{
+    Case c = { .module = wrapper };
+
+    if (no_wrapper ())
+        return;
+    begin (&c, plug_in_late);
+    go_on (&c);
+    g_assert_cmpint (c.outcome, ==, RUN_COMPLETED);
+    g_assert_cmpuint (scripted_times_asked (c.view, "token.absent"), ==, 1);
+    look (&c);
+    g_assert_cmpstr (cjson_str (last (&c, "token.refused")->data, "reason", NULL), ==, "absent");
+    end (&c);
+}
+
 /* ── the recorder dies ── */
 
 static void
@@ -732,21 +922,10 @@ test_subject (void)
     g_assert_null (run_subject_name ("", NULL));
 }
 
-/* The policy of rehearsals, with the witness's own words instead of an order's secret. */
 static void
-write_policy (void)
+set_up (void)
 {
-    static const char text[] = "format: ceremony/policy/v1\ntitle: Test\nversion: \"1\"\npresence: none\nlocal_seal: key-file\nchallenge: words\n"
-                               "algorithms: [rsa-3072, ec-p256, ec-p384]\n";
-
-    policy = g_build_filename (dir, "policy.yaml", NULL);
-    g_assert_true (g_file_set_contents (policy, text, -1, NULL));
-}
-
-static void
-set_up (const char *program)
-{
-    g_autofree char *here = g_path_get_dirname (program), *media = g_build_filename (here, "..", "..", "ceremony-media", NULL), *conf = NULL, *tokens = NULL;
+    g_autofree char *self = child_self_path (), *here = g_path_get_dirname (self), *media = g_build_filename (here, "..", "..", "ceremony-media", NULL), *conf = NULL, *tokens = NULL;
     g_autofree char *text = NULL, *appliance = NULL;
     g_autoptr(GError) error = NULL;
     const char *given = g_getenv ("TEST_DIR");
@@ -759,7 +938,10 @@ set_up (const char *program)
     text = g_strdup_printf ("directories.tokendir = %s\nobjectstore.backend = file\nlog.level = ERROR\n", tokens);
     g_setenv ("SOFTHSM2_CONF", conf, TRUE);
     g_setenv ("CEREMONY_MEDIA", media, FALSE);
-    write_policy ();
+    wrapper = g_canonicalize_filename ("../lib/wrap-pkcs11.so", here);
+    wrapper_conf = g_build_filename (dir, "wrapper.conf", NULL);
+    g_setenv ("WRAP_PKCS11_CONF", wrapper_conf, TRUE);
+    policy = write_policy ("none");
     if (given)
         return;
     g_assert_cmpint (g_mkdir (tokens, 0700), ==, 0);
@@ -782,7 +964,7 @@ main (int argc, char **argv)
     int status;
 
     g_test_init (&argc, &argv, NULL);
-    set_up (argv[0]);
+    set_up ();
     g_test_add_func ("/run/subject", test_subject);
     g_test_add_func ("/run/refused", test_refused);
     g_test_add_func ("/run/whole", test_whole);
@@ -791,6 +973,11 @@ main (int argc, char **argv)
     g_test_add_func ("/run/keys", test_keys);
     g_test_add_func ("/run/mistakes", test_mistakes);
     g_test_add_func ("/run/twin", test_twin);
+    g_test_add_func ("/run/unplug", test_unplug);
+    g_test_add_func ("/run/faults", test_faults);
+    g_test_add_func ("/run/twin-after", test_twin_after);
+    g_test_add_func ("/run/locked", test_locked);
+    g_test_add_func ("/run/absent", test_absent);
     g_test_add_func ("/run/recorder", test_recorder);
     g_test_add_func ("/run/recorder-missing", test_recorder_missing);
     g_test_add_func ("/run/interrupt", test_interrupt);
