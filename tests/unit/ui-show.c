@@ -193,7 +193,7 @@ static int show_on_terminal (int argc, char **argv)
     run_show (self);
     g_autofree char *log = g_strdup (self->log->str);
     show_free (self);
-    fputs (log, stdout);
+    fputs (log, stderr);                 /* standard output is the terminal */
     return 0;
 }
 
