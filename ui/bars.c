@@ -86,13 +86,14 @@ static GPtrArray *anchors (const ViewState *state)
     return facts;
 }
 
-/* As many facts as fit, three columns apart; the last is cut. Gives the column after them. */
+/* As many facts as fit, three columns apart; the last is cut in its middle. Gives the column after them. */
 static int draw_line_of_facts (int y, int x, int right, GPtrArray *facts)
 {
     for (guint i = 0; i < facts->len && x < right; i++)
     {
         const Fact *fact = facts->pdata[i];
-        x += draw_text (y, x, right - x, fact->style, fact->text) + 3;
+        g_autofree char *text = text_cut_middle (fact->text, (guint) (right - x));
+        x += draw_text (y, x, right - x, fact->style, text) + 3;
     }
     return x;
 }

@@ -179,8 +179,8 @@ char *qr_in_words (const Screen *self, gboolean shown)
         return g_strdup_printf ("%s\n\nF4 shows the QR code.", note);
     if (cols == 0)
         return g_steal_pointer (&note);
-    return g_strdup_printf ("%s\n\nThe QR code needs a terminal of %ux%u; enlarge the window to see it here. It is in the recorded picture too.", note,
-                            MAX (cols, UI_MIN_COLS), rows + 2);
+    return g_strdup_printf ("%s\n\nThe QR code needs a terminal of %ux%u; enlarge the window to see it here.%s", note, MAX (cols, UI_MIN_COLS), rows + 2,
+                            self->ask->page ? "" : " It is in the recorded picture too."); /* the final checkpoint, a page, is in none */
 }
 
 void draw_qr_alone (Screen *self)

@@ -350,6 +350,8 @@ Term *term_new (const UiOptions *options, void (*changed) (gpointer user_data), 
         return self;
     open_tty (self);
     self->winch = g_unix_signal_add (SIGWINCH, on_winch, self);
+    read_size (self);                   /* it may have changed before the signal was ours */
+    resize_term ((int) self->rows, (int) self->cols);
     if (knows_paste (term))
         emit (self, (const guint8 *) "\033[?2004h", 8);
     return self;

@@ -140,6 +140,26 @@ char *text_cut (const char *text, guint columns)
     return g_strconcat (head, ellipsis, NULL);
 }
 
+char *text_cut_middle (const char *text, guint columns)
+{
+    const char *ellipsis = text_glyph (GLYPH_ELLIPSIS);
+    guint width = text_columns (text), room = text_columns (ellipsis);
+    if (width <= columns || columns < room + 2)
+        return text_cut (text, columns);
+    guint tail = (columns - room) / 2;
+    const char *end = text + strlen (text);
+    for (guint n = 0; end > text;)
+    {
+        const char *p = g_utf8_prev_char (end);
+        n += text_char_columns (g_utf8_get_char (p));
+        if (n > tail)
+            break;
+        end = p;
+    }
+    g_autofree char *head = g_strndup (text, fit (text, columns - room - tail) - text);
+    return g_strconcat (head, ellipsis, end, NULL);
+}
+
 /* How far the lines after the first of a paragraph are set in: its own indent, and the width of a list mark: "- ", "* ", "12. ". */
 static guint hanging_indent (const char *line, guint columns)
 {

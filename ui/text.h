@@ -21,5 +21,7 @@ guint text_columns (const char *text);              /* columns that it takes */
 guint text_char_columns (gunichar c);               /* 0 for combining marks, 2 for wide ones */
 /* The longest part of @text that fits @columns, ending in an ellipsis where something was cut. g_free. */
 char *text_cut (const char *text, guint columns);
+/* The same, but what is cut out is in the middle: for labels with a serial number at their end. g_free. */
+char *text_cut_middle (const char *text, guint columns);
 /* Lines of at most @columns (at least 1) columns; broken at spaces, long words anywhere; an indented or listed paragraph keeps its indent. Array of char *, freed with it. */
 GPtrArray *text_wrap (const char *text, guint columns);

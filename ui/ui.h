@@ -24,7 +24,7 @@ typedef struct {                        /* zeroed: the process's terminal */
 } UiOptions;
 
 /* Takes over the terminal; where input or output is none, works headless: bytes go to the tap alone. One at a time. Sets LC_CTYPE of the process from the environment.
- * Needs the default main context to run. Call its `free` to give the terminal back; that also happens at exit and on a signal that ends the process.
+ * Needs the default main context to run. Call its `free` (never from within an answer) to give the terminal back; that also happens at exit and on a signal that ends the process.
  * BASE_ERROR_MISSING: the terminal is unknown or can't place its cursor; BASE_ERROR_IO. */
 RunView *ui_run_view_new (const UiOptions *options, GError **error);
 

@@ -146,6 +146,10 @@ static void test_text_cut (void)
     cut ("certificate", 5, "cert…");
     cut ("one two", 5, "one…");
     cut ("日本語", 4, "日…");
+    g_autofree char *middle = text_cut_middle ("token Rehearsal 3f1b9a2c4d5e6f70", 20), *whole = text_cut_middle ("token", 5), *wide = text_cut_middle ("日本語日本語", 6);
+    g_assert_cmpstr (middle, ==, "token Rehe…c4d5e6f70");
+    g_assert_cmpstr (whole, ==, "token");
+    g_assert_cmpstr (wide, ==, "日…語");
     cut ("x", 0, "");
     cut ("e\xcc\x81tude", 3, "e\xcc\x81t…");
     g_assert_cmpuint (text_columns ("e\xcc\x81日"), ==, 3);
