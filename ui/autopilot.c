@@ -4,6 +4,7 @@
 #include "ui/view.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -148,7 +149,7 @@ static gboolean type_default (const Autopilot *self, Secret *keys, const Ask *as
             append (keys, "The autopilot had no answer.");
         return self->failed || ask->may_be_empty || ask->line->text->len > 0;
     case ASK_YES_NO: append (keys, "y"); return self->failed;
-    case ASK_CHOICE: return self->failed;
+    case ASK_CHOICE: append (keys, "\033[F"); return self->failed;   /* the last choice is the one that ends things */
     default: return FALSE;
     }
 }
@@ -223,9 +224,11 @@ static gboolean on_ready (gpointer data)
     Autopilot *self = data;
     const Ask *ask = current (self);
     self->timer = 0;
-    if (!ask || ask->serial != self->serial || (self->failed && ++self->tries > TRIES_AFTER_FAILURE))
+    if (!ask || ask->serial != self->serial)
         return G_SOURCE_REMOVE;
-    if (compose (self, ask))
+    if (self->failed && ++self->tries > TRIES_AFTER_FAILURE)
+        raise (SIGTERM);                /* the abort doesn't get through: an unattended run still must end */
+    else if (compose (self, ask))
         on_type (self);
     return G_SOURCE_REMOVE;
 }

@@ -16,9 +16,9 @@ static char *duration (gint64 ms)
 static char *rec_text (const ViewState *state)
 {
     if (state->recording_ms < 0)
-        return g_strdup (state->paused ? "PAUSED" : "not recording");
+        return g_strdup (state->paused ? "BREAK, not recording" : "not recording");
     g_autofree char *time = duration (state->recording_ms);
-    return state->paused ? g_strdup_printf ("PAUSED %s", time) : g_strdup_printf ("%s REC %s", text_glyph (GLYPH_REC), time);
+    return g_strdup_printf ("%s REC %s%s", text_glyph (GLYPH_REC), time, state->paused ? " BREAK" : "");   /* a break is recorded too */
 }
 
 static Style rec_style (const ViewState *state)

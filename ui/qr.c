@@ -1,4 +1,5 @@
-/* QR codes on the screen. Error correction M with the four-module quiet zone of ISO/IEC 18004 where there is room, then two modules (read by every scanner tried), then L. */
+/* QR codes on the screen. Error correction M with the four-module quiet zone of ISO/IEC 18004 where there is room; else two modules, which zbar
+ * reads too; else error correction L. */
 #include "ui/qr.h"
 #include "ui/text.h"
 #include "ui/widgets.h"

@@ -1,6 +1,6 @@
-/* screens → ncurses → memory file → tap and tty. A memory file stands where a pty would: it never blocks, needs no thread, and keeps the order of bytes exact, while a pty of
- * 64 KB could stall the one thread that both draws and drains. The tty is written through a non-blocking description of our own, so that a slow terminal stalls nothing and our
- * parent's descriptors keep their flags. */
+/* screens → ncurses → memory file → tap and tty. A memory file stands where a pty would: it never blocks, needs no thread, and keeps the order of
+ * bytes exact, while a pty of 64 KB could stall the one thread that both draws and drains. The tty is written through a non-blocking description of
+ * our own, so that a slow terminal stalls nothing and our parent's descriptors keep their flags. */
 #include "ui/term.h"
 #include "ui/text.h"
 #include "ceremony/base/errors.h"

@@ -41,5 +41,5 @@ typedef struct {
 } AutopilotOptions;
 
 /* Answers every question of @view (made by ui_run_view_new) by typing keys into it. Where no answer is known: Enter at CONTINUE and pages, "RH" at CONFIRM, what ASK_TEXT starts
- * from; else it says so on standard error, presses the abort key and says yes to what follows, so that an unattended run ends. A key pressed by a person stops it for good. */
+ * from; else it says so on standard error, presses the abort key and says yes to what follows, so that an unattended run ends (after 40 more questions by SIGTERM). A key pressed by a person stops it for good. */
 void     ui_autopilot_attach (RunView *view, const AutopilotOptions *options);

@@ -1,4 +1,5 @@
-/* The words that a witness gives aloud, as they are typed: even places hold words of two syllables, odd ones of three, so that a dropped or swapped word shows at once. */
+/* The words that a witness gives aloud, as they are typed: even places hold words of two syllables, odd ones of three, so that a dropped or swapped
+ * word shows at once. */
 #include "ui/words.h"
 #include "ceremony/base/encode.h"
 #include <string.h>
