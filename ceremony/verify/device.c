@@ -1,6 +1,27 @@
 /* Where the key was born: the vendor's attestation, the list of suitable modules, and the key's own quality. */
 #include <string.h>
 #include "ceremony/verify/checks.h"
+#include "ceremony/verify/keycheck.h"
+
+/* CSBR 6.1.1.3, 6.1.5.2, 6.1.6: each finding of `ceremony keycheck`. */
+CheckResult
+check_key_quality (Context *c)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(KeyCheck) quality = keycheck_spki (c->spki, NULL, &error);
+
+    if (!quality) {
+        flaw (c, CHECK_FAIL, c->generated, "the key can't be judged: %s", error->message);
+        return done (c, "%s", "");
+    }
+    for (guint i = 0; i < quality->findings->len; i++) {
+        const KeyFinding *finding = quality->findings->pdata[i];
+        flaw (c, finding->warning ? CHECK_WARN : CHECK_FAIL, c->generated, "%s (CSBR %s)", finding->reason, finding->clause);
+    }
+    if (!quality->accept && c->worst != CHECK_FAIL)
+        flaw (c, CHECK_FAIL, c->generated, "the key is refused");
+    return done (c, "no known weakness");
+}
 
 /* tpm2-pkcs11 keeps its attributes as text in the operator's own files: alone they are nobody's word. */
 static gboolean

@@ -92,6 +92,8 @@ static const Check checks[] = {
       EV | NEEDS_GENERATED | NEEDS_KEY | NEEDS_POINTS | NEEDS_GIVEN, TRUE, check_key_possession },
     { { "key.uses", "key", "Every use of the private key was announced, and is accounted for.", "CSBR 6.2.7.4.1" }, EV | NEEDS_GENERATED | NEEDS_KEY, TRUE,
       check_key_uses },
+    { { "key.quality", "key", "The key has no known weakness: size, parameters, factors, generation.", "CSBR 6.1.1.3, 6.1.6" },
+      EV | NEEDS_GENERATED | NEEDS_KEY, TRUE, check_key_quality },
     { { "key.recovered", "key", "Generation wasn't interrupted.", "CSBR 6.1.1.1" }, EV | NEEDS_GENERATED, FALSE, check_key_recovered },
     { { "device.consistent", "device", "One token throughout, its serial number seen by the witness.", "CSBR 6.2.7.4.1" }, EV, TRUE, check_device_consistent },
     { { "device.sole", "device", "The token holds nobody else's keys.", "CSBR 6.2.7.4.1" }, EV, FALSE, check_device_sole },

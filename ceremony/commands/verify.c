@@ -1,0 +1,235 @@
+/* ceremony verify BUNDLE…: verdicts, as text or JSON. Several bundles are several processes, so that a hostile one touches no other. */
+#include <langinfo.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+#include "ceremony/base/child.h"
+#include "ceremony/base/cjson.h"
+#include "ceremony/base/errors.h"
+#include "ceremony/commands/commands.h"
+#include "ceremony/report/report.h"
+
+#define ONE_VERDICT_MAX (64 * 1024 * 1024)
+#define ONE_VERDICT_MS (24 * 60 * 60 * 1000u)
+
+static const char help[] =
+    "usage: ceremony verify [OPTION…] BUNDLE…\n"
+    "\n"
+    "Judges bundles by every check there is. Nobody is trusted but whom --trust names.\n"
+    "\n"
+    "  --trust DIR    whom to believe, by role: order/ appliance/ witness/ reviewer/ tsa/ vendor/\n"
+    "  --policy FILE  ask for this policy too, beside the bundle's own\n"
+    "  --json         one JSON object a bundle, a line each\n"
+    "  --brief        count what passed instead of listing it\n"
+    "  --no-video     don't decode pictures: quicker, and never an accept\n"
+    "  --jobs N       judge N bundles at a time\n"
+    "  --checks       list the checks and stop\n"
+    "\n"
+    "Exit status: 0 accept, 1 refuse, 2 unreadable or usage, 3 a person must decide;\n"
+    "of several bundles the worst: 2, 1, 3, 0.\n";
+
+typedef struct {
+    char    *trust, *policy;
+    gboolean json, brief, no_video, checks, help;
+    int      jobs;
+    char   **bundles;
+} Options;
+
+static gboolean
+parse (int argc, char **argv, Options *o)
+{
+    const GOptionEntry entries[] = {
+        { "trust", 0, 0, G_OPTION_ARG_FILENAME, &o->trust, NULL, NULL },
+        { "policy", 0, 0, G_OPTION_ARG_FILENAME, &o->policy, NULL, NULL },
+        { "json", 0, 0, G_OPTION_ARG_NONE, &o->json, NULL, NULL },
+        { "brief", 0, 0, G_OPTION_ARG_NONE, &o->brief, NULL, NULL },
+        { "no-video", 0, 0, G_OPTION_ARG_NONE, &o->no_video, NULL, NULL },
+        { "checks", 0, 0, G_OPTION_ARG_NONE, &o->checks, NULL, NULL },
+        { "jobs", 0, 0, G_OPTION_ARG_INT, &o->jobs, NULL, NULL },
+        { "help", 0, 0, G_OPTION_ARG_NONE, &o->help, NULL, NULL },
+        { G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &o->bundles, NULL, NULL },
+        { NULL, 0, 0, 0, NULL, NULL, NULL },
+    };
+    g_autoptr(GOptionContext) context = g_option_context_new (NULL);
+    g_autoptr(GError) error = NULL;
+
+    g_option_context_add_main_entries (context, entries, NULL);
+    g_option_context_set_help_enabled (context, FALSE);
+    if (!g_option_context_parse (context, &argc, &argv, &error))
+        fprintf (stderr, "ceremony: verify: %s; `ceremony verify --help` tells the options\n", error->message);
+    else if (o->help || o->checks)
+        return TRUE;
+    else if (!o->bundles)
+        fputs ("ceremony: verify: no bundle is named; `ceremony verify --help` tells how\n", stderr);
+    else if (o->jobs < 0 || o->jobs > 256)
+        fputs ("ceremony: verify: --jobs must be from 1 to 256\n", stderr);
+    else
+        return TRUE;
+    return FALSE;
+}
+
+static guint
+terminal_width (void)
+{
+    struct winsize size;
+
+    return isatty (STDOUT_FILENO) && ioctl (STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? MIN (size.ws_col, 120) : 80;
+}
+
+static ReportStyle
+style (const Options *o)
+{
+    ReportStyle s = o->brief ? REPORT_BRIEF : 0;
+    const char *no_color = getenv ("NO_COLOR");
+
+    if (isatty (STDOUT_FILENO) && (!no_color || !*no_color))
+        s |= REPORT_COLOUR;
+    if (strcmp (nl_langinfo (CODESET), "UTF-8") != 0)
+        s |= REPORT_ASCII;
+    return s;
+}
+
+static int
+print_verdict (const Verdict *verdict, const Options *o)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(json_t) json = o->json ? verdict_json (verdict) : NULL;
+    g_autofree char *text = o->json ? cjson_encode (json, &error) : report_text (verdict, terminal_width (), style (o));
+
+    if (!text) {
+        fprintf (stderr, "ceremony: verify: %s\n", error->message);
+        return VERDICT_UNREADABLE;
+    }
+    printf ("%s%s", text, o->json ? "\n" : "");
+    return verdict->kind;
+}
+
+static int
+verify_one (const char *path, const Options *o)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(Trust) trust = o->trust ? trust_load (o->trust, &error) : NULL;
+    g_autoptr(Policy) policy = NULL;
+    g_autoptr(Verdict) verdict = NULL;
+
+    if (!error && o->policy)
+        policy = policy_load (o->policy, &error);
+    if (error) {
+        fprintf (stderr, "ceremony: verify: %s\n", error->message);
+        return VERDICT_UNREADABLE;
+    }
+    VerifyOptions options = { .trust = trust, .policy = policy, .flags = o->no_video ? VERIFY_NO_VIDEO : 0 };
+    verdict = verify_bundle (path, &options);
+    return print_verdict (verdict, o);
+}
+
+/* ---- many bundles: a process each ---- */
+
+typedef struct { const Options *o; const char *path; GBytes *output; int status; char *message; } Job;
+
+static void
+run_job (gpointer data, gpointer user_data)
+{
+    Job *job = data;
+    g_autoptr(GPtrArray) argv = g_ptr_array_new ();
+    g_autofree char *self = child_self_path ();
+    g_autoptr(GError) error = NULL;
+
+    g_ptr_array_add (argv, self);
+    g_ptr_array_add (argv, (gpointer) "verify");
+    if (job->o->trust) {
+        g_ptr_array_add (argv, (gpointer) "--trust");
+        g_ptr_array_add (argv, job->o->trust);
+    }
+    if (job->o->policy) {
+        g_ptr_array_add (argv, (gpointer) "--policy");
+        g_ptr_array_add (argv, job->o->policy);
+    }
+    if (job->o->json)
+        g_ptr_array_add (argv, (gpointer) "--json");
+    if (job->o->brief)
+        g_ptr_array_add (argv, (gpointer) "--brief");
+    if (job->o->no_video)
+        g_ptr_array_add (argv, (gpointer) "--no-video");
+    g_ptr_array_add (argv, (gpointer) "--");
+    g_ptr_array_add (argv, (gpointer) job->path);
+    g_ptr_array_add (argv, NULL);
+    if (!child_run ((const char *const *) argv->pdata, -1, NULL, ONE_VERDICT_MS, ONE_VERDICT_MAX, &job->output, &job->status, &error))
+        job->message = g_strdup (error->message);
+    else if (job->status < 0 || job->status > VERDICT_REVIEW)
+        job->message = g_strdup_printf ("verification of it ended with status %d", job->status);
+    else if (!job->output || g_bytes_get_size (job->output) == 0)
+        job->message = g_strdup ("trust or policy can't be read: verify it alone to see why");
+}
+
+static int
+worse (int a, int b)
+{
+    static const int rank[] = { [VERDICT_ACCEPT] = 0, [VERDICT_REVIEW] = 1, [VERDICT_REFUSE] = 2, [VERDICT_UNREADABLE] = 3 };
+
+    return rank[a] >= rank[b] ? a : b;
+}
+
+static int
+print_job (Job *job, gboolean first)
+{
+    gsize len = 0;
+    const void *data = job->output ? g_bytes_get_data (job->output, &len) : NULL;
+
+    if (!first && !job->o->json)
+        putchar ('\n');
+    fwrite (data ? data : "", 1, len, stdout);
+    if (!job->message)
+        return job->status;
+    fprintf (stderr, "ceremony: verify: %s: %s\n", job->path, job->message);
+    return VERDICT_UNREADABLE;
+}
+
+static int
+verify_many (const Options *o)
+{
+    guint n = g_strv_length (o->bundles);
+    g_autofree Job *jobs = g_new0 (Job, n);
+    GThreadPool *pool = g_thread_pool_new (run_job, NULL, MAX (o->jobs, 1), TRUE, NULL);
+    int status = VERDICT_ACCEPT;
+
+    for (guint i = 0; i < n; i++) {
+        jobs[i] = (Job) { .o = o, .path = o->bundles[i] };
+        g_thread_pool_push (pool, &jobs[i], NULL);
+    }
+    g_thread_pool_free (pool, FALSE, TRUE);
+    for (guint i = 0; i < n; i++) {
+        status = worse (status, print_job (&jobs[i], i == 0));
+        g_clear_pointer (&jobs[i].output, g_bytes_unref);
+        g_free (jobs[i].message);
+    }
+    return status;
+}
+
+int
+command_verify (int argc, char **argv)
+{
+    Options o = { .jobs = 1 };
+    int status = VERDICT_UNREADABLE;
+
+    if (parse (argc, argv, &o)) {
+        if (o.help) {
+            fputs (help, stdout);
+            status = 0;
+        } else if (o.checks) {
+            g_autofree char *text = report_checks (terminal_width ());
+            fputs (text, stdout);
+            status = 0;
+        } else {
+            status = g_strv_length (o.bundles) == 1 ? verify_one (o.bundles[0], &o) : verify_many (&o);
+        }
+    }
+    if (fflush (stdout) != 0)
+        status = VERDICT_UNREADABLE;
+    g_free (o.trust);
+    g_free (o.policy);
+    g_strfreev (o.bundles);
+    return status;
+}

@@ -1,0 +1,156 @@
+/* The forger's film: the real recorder with its test picture, told what to show; what it tells becomes events, as run/ does it. */
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include "ceremony/base/child.h"
+#include "media/protocol.h"
+
+typedef struct {
+    Child    child;
+    char    *dir;
+    gboolean shown, started, stopped;
+    guint    n_shown;
+    /* what to lie about in the picture */
+    guint    replace_at;                /* this showing (from 1) … */
+    char  *(*replacement) (Forge *f, const char *note);     /* … shows this text instead */
+} Film;
+
+static gboolean
+film_there (void)
+{
+    g_autofree char *path = child_media_path (NULL);
+
+    return path != NULL;
+}
+
+static void
+film_send (Film *film, json_t *message)
+{
+    g_autofree char *text = cjson_encode (message, NULL), *packet = g_strdup_printf ("%c%s", MEDIA_JSON, text);
+
+    json_decref (message);
+    g_assert_cmpint (send (film->child.sock, packet, strlen (packet), MSG_NOSIGNAL), ==, (gssize) strlen (packet));
+}
+
+/* A copy of @message with the members named, and the word "track" in the type. */
+static json_t *
+pick (const json_t *message, const char *const *names)
+{
+    json_t *data = json_object ();
+
+    for (gsize i = 0; names[i]; i++)
+        if (json_object_get (message, names[i]))
+            json_object_set (data, names[i], json_object_get (message, names[i]));
+    return data;
+}
+
+static void
+film_closed (Forge *f, Film *film, const json_t *message)
+{
+    static const char *const names[] = { "track", "part", "path", "length", "sha256", "chunks", NULL };
+    const char *path = json_string_value (json_object_get (message, "path"));
+    g_autofree char *full = g_build_filename (film->dir, path, NULL);
+
+    forge_emit (f, "track.closed", "recorder", pick (message, names));
+    put (f->items, path, file_read (full, G_MAXINT, NULL));
+    json_array_append_new (f->parts, json_string (path));
+}
+
+static void
+film_take (Forge *f, Film *film, const json_t *message)
+{
+    static const char *const chunk[] = { "part", "offset", "length", "sha256", "frames", "first_ms", "last_ms", NULL };
+    static const char *const started[] = { "part", "video", "terminal", "width", "height", "fps", "camera", "audio", "encoder", NULL };
+    static const char *const shown[] = { "size", "part", "media_ms", NULL };
+    const char *event = json_string_value (json_object_get (message, "event")), *track = json_string_value (json_object_get (message, "track"));
+
+    if (g_str_equal (event, "started")) {
+        json_t *data = pick (message, started);
+        if (!f->rehearsal)
+            json_object_set_new (json_object_get (data, "camera"), "kind", json_string ("device"));
+        forge_emit (f, "recording.started", "recorder", data);
+        film->started = TRUE;
+    } else if (g_str_equal (event, "chunk")) {
+        forge_emit (f, g_str_equal (track, "video") ? "video.chunk" : "terminal.chunk", "recorder", pick (message, chunk));
+    } else if (g_str_equal (event, "qr_shown")) {
+        forge_emit (f, "qr.shown", "recorder", pick (message, shown));
+        film->shown = TRUE;
+    } else if (g_str_equal (event, "track_closed")) {
+        film_closed (f, film, message);
+    } else if (g_str_equal (event, "stopped")) {
+        film->stopped = TRUE;
+    }
+    g_assert_cmpstr (event, !=, "fault");
+}
+
+static void
+film_pump (Forge *f, Film *film, const gboolean *until)
+{
+    gint64 deadline = g_get_monotonic_time () + 20 * G_USEC_PER_SEC;
+    g_autofree char *packet = g_malloc (MEDIA_PACKET_MAX + 1);
+
+    while (!(until && *until) && g_get_monotonic_time () < deadline) {
+        struct pollfd pollfd = { film->child.sock, POLLIN, 0 };
+        if (poll (&pollfd, 1, until ? 100 : 0) <= 0) {
+            if (!until)
+                return;
+            continue;
+        }
+        gssize n = recv (film->child.sock, packet, MEDIA_PACKET_MAX, 0);
+        g_autoptr(json_t) message = n > 1 ? cjson_parse (packet + 1, n - 1, NULL) : NULL;
+        g_assert_nonnull (message);
+        film_take (f, film, message);
+    }
+    g_assert_true (!until || *until);
+}
+
+static void
+film_start (Forge *f)
+{
+    Film *film = f->film_data;
+    g_autofree char *media = child_media_path (NULL), *log = g_build_filename (f->world->dir, "recorder.log", NULL);
+    const char *argv[] = { media, "record", NULL };
+    g_autoptr(GError) error = NULL;
+
+    film->dir = g_build_filename (f->world->dir, "film", NULL);
+    g_assert_true (file_remove_tree (film->dir, NULL) || !g_file_test (film->dir, G_FILE_TEST_EXISTS));
+    g_assert_true (file_mkdir (film->dir, NULL));
+    g_assert_true (child_start (argv, CHILD_SOCKET | CHILD_DIES_WITH_US, -1, log, &film->child, &error));
+    g_assert_no_error (error);
+    film_send (film, json_pack ("{s:s, s:s, s:i, s:i, s:i, s:i, s:i, s:i, s:s, s:s, s:s, s:s}", "cmd", "start", "dir", film->dir, "part", f->part, "width", 1280, "height", 720,
+                                "fps", 15, "cols", 80, "rows", 24, "camera", "test", "audio", "none", "ceremony", f->ceremony, "origin", f->origin));
+    film_pump (f, film, &film->started);
+}
+
+static void
+film_turn (Forge *f)
+{
+    film_pump (f, f->film_data, NULL);
+}
+
+static void
+film_show (Forge *f, const char *note, guint64 size)
+{
+    Film *film = f->film_data;
+    g_autofree char *other = ++film->n_shown == film->replace_at ? film->replacement (f, note) : NULL;
+
+    film->shown = FALSE;
+    g_assert_cmpint (send (film->child.sock, "Tstep\r\n", 7, MSG_NOSIGNAL), ==, 7);
+    film_send (film, json_pack ("{s:s, s:s, s:I}", "cmd", "qr", "text", other ? other : note, "size", (json_int_t) size));
+    film_pump (f, film, &film->shown);
+}
+
+static void
+film_stop (Forge *f)
+{
+    Film *film = f->film_data;
+
+    film_send (film, json_pack ("{s:s}", "cmd", "stop"));
+    film_pump (f, film, &film->stopped);
+    close (film->child.sock);
+    waitpid (film->child.pid, NULL, 0);
+    g_clear_pointer (&film->dir, g_free);
+}
+
+static const ForgeFilm film_ops = { film_start, film_turn, film_show, film_stop };
