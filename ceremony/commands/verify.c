@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
+#include "ceremony/attest/attest.h"
 #include "ceremony/base/child.h"
 #include "ceremony/base/cjson.h"
 #include "ceremony/base/errors.h"
@@ -21,6 +22,7 @@ static const char help[] =
     "\n"
     "  --trust DIR    whom to believe, by role: order/ appliance/ witness/ reviewer/ tsa/ vendor/\n"
     "  --policy FILE  ask for this policy too, beside the bundle's own\n"
+    "  --vendors FILE vendors' keys for attestations; else those that come with the program\n"
     "  --json         one JSON object a bundle, a line each\n"
     "  --brief        count what passed instead of listing it\n"
     "  --no-video     don't decode pictures: quicker, and never an accept\n"
@@ -31,7 +33,7 @@ static const char help[] =
     "of several bundles the worst: 2, 1, 3, 0.\n";
 
 typedef struct {
-    char    *trust, *policy;
+    char    *trust, *policy, *vendors;
     gboolean json, brief, no_video, checks, help;
     int      jobs;
     char   **bundles;
@@ -43,6 +45,7 @@ parse (int argc, char **argv, Options *o)
     const GOptionEntry entries[] = {
         { "trust", 0, 0, G_OPTION_ARG_FILENAME, &o->trust, NULL, NULL },
         { "policy", 0, 0, G_OPTION_ARG_FILENAME, &o->policy, NULL, NULL },
+        { "vendors", 0, 0, G_OPTION_ARG_FILENAME, &o->vendors, NULL, NULL },
         { "json", 0, 0, G_OPTION_ARG_NONE, &o->json, NULL, NULL },
         { "brief", 0, 0, G_OPTION_ARG_NONE, &o->brief, NULL, NULL },
         { "no-video", 0, 0, G_OPTION_ARG_NONE, &o->no_video, NULL, NULL },
@@ -113,6 +116,7 @@ verify_one (const char *path, const Options *o)
     g_autoptr(Trust) trust = o->trust ? trust_load (o->trust, &error) : NULL;
     g_autoptr(Policy) policy = NULL;
     g_autoptr(Verdict) verdict = NULL;
+    g_autofree char *vendors = o->vendors ? NULL : attest_anchors_default_path ();
 
     if (!error && o->policy)
         policy = policy_load (o->policy, &error);
@@ -120,7 +124,7 @@ verify_one (const char *path, const Options *o)
         fprintf (stderr, "ceremony: verify: %s\n", error->message);
         return VERDICT_UNREADABLE;
     }
-    VerifyOptions options = { .trust = trust, .policy = policy, .flags = o->no_video ? VERIFY_NO_VIDEO : 0 };
+    VerifyOptions options = { .trust = trust, .policy = policy, .vendors_path = o->vendors ? o->vendors : vendors, .flags = o->no_video ? VERIFY_NO_VIDEO : 0 };
     verdict = verify_bundle (path, &options);
     return print_verdict (verdict, o);
 }
@@ -146,6 +150,10 @@ run_job (gpointer data, gpointer user_data)
     if (job->o->policy) {
         g_ptr_array_add (argv, (gpointer) "--policy");
         g_ptr_array_add (argv, job->o->policy);
+    }
+    if (job->o->vendors) {
+        g_ptr_array_add (argv, (gpointer) "--vendors");
+        g_ptr_array_add (argv, job->o->vendors);
     }
     if (job->o->json)
         g_ptr_array_add (argv, (gpointer) "--json");
@@ -230,6 +238,7 @@ command_verify (int argc, char **argv)
         status = VERDICT_UNREADABLE;
     g_free (o.trust);
     g_free (o.policy);
+    g_free (o.vendors);
     g_strfreev (o.bundles);
     return status;
 }

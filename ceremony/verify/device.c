@@ -1,5 +1,6 @@
 /* Where the key was born: the vendor's attestation, the list of suitable modules, and the key's own quality. */
 #include <string.h>
+#include "ceremony/attest/attest.h"
 #include "ceremony/verify/checks.h"
 #include "ceremony/verify/keycheck.h"
 
@@ -33,15 +34,87 @@ attributes_worthless (Context *c)
     return strstr (path, "tpm2_pkcs11") || strstr (description, "TPM2.0 Cryptoki");
 }
 
-static gboolean
-has_files (Context *c)
+static guint
+count_files (Context *c)
 {
     const GPtrArray *entries = asice_entries (c->asice);
+    guint n = 0;
 
     for (guint i = 0; i < entries->len; i++)
-        if (g_str_has_prefix (((const AsiceEntry *) entries->pdata[i])->name, "key/attestation/"))
-            return TRUE;
-    return FALSE;
+        n += g_str_has_prefix (((const AsiceEntry *) entries->pdata[i])->name, "key/attestation/");
+    return n;
+}
+
+/* The files that the journal names, each with the digest it names. */
+static GPtrArray *
+attested_inputs (Context *c, const Event *read)
+{
+    const json_t *files = json_object_get (read->data, "files"), *file;
+    g_autoptr(GPtrArray) inputs = attest_inputs_new ();
+    gsize i;
+
+    json_array_foreach (files, i, file) {
+        g_autofree char *name = g_strconcat ("key/attestation/", member (file, "name"), NULL), *hash = entry_sha256 (c, name, NULL);
+        g_autoptr(GBytes) bytes = hash ? asice_read (c->asice, name, ATTEST_MAX_INPUT_LEN, NULL) : NULL;
+        if (!bytes || !g_str_equal (hash, member (file, "sha256")))
+            flaw (c, CHECK_FAIL, read, "%s isn't the file that was read in the ceremony", name);
+        else if (inputs->len < ATTEST_MAX_INPUTS)
+            g_ptr_array_add (inputs, attest_input_new (member (file, "name"), bytes));
+    }
+    if (json_array_size (files) != count_files (c))
+        flaw (c, CHECK_FAIL, read, "%u files lie under key/attestation, the journal tells of %" G_GSIZE_FORMAT, count_files (c), json_array_size (files));
+    return g_steal_pointer (&inputs);
+}
+
+static const char *
+bare_serial (const char *serial)
+{
+    while (*serial == '0' || *serial == ' ')
+        serial++;
+    return serial;
+}
+
+static void
+judge_result (Context *c, const Event *read, const AttestResult *result)
+{
+    const Event *found = event_first (c, "token.found");
+    const char *serial = found ? member2 (found->data, "token", "serial") : "";
+
+    if (!result->genuine)
+        flaw (c, CHECK_FAIL, read, "%s", result->reason);
+    if (result->origin == ATTEST_ORIGIN_IMPORTED)
+        flaw (c, CHECK_FAIL, read, "the vendor attests that the key was imported");
+    if (result->exportable == ATTEST_TRUE)
+        flaw (c, CHECK_FAIL, read, "the vendor attests that the key can leave the device");
+    if (result->challenge == ATTEST_FALSE)
+        flaw (c, CHECK_FAIL, read, "the attestation answers another challenge than this ceremony's");
+    if (result->serial && *bare_serial (serial) && !attributes_worthless (c) && g_ascii_strcasecmp (bare_serial (serial), bare_serial (result->serial)) != 0)
+        flaw (c, CHECK_FAIL, read, "the attestation is of the device with serial number %s, the ceremony was held with %s", result->serial, serial);
+}
+
+/* Judged anew, by the anchors that the reviewer has now, as of the time the ceremony was held. */
+static CheckResult
+judge_attestation (Context *c, const Event *read)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(GPtrArray) inputs = attested_inputs (c, read);
+    g_autoptr(AttestAnchors) anchors = c->options->vendors_path ? attest_anchors_load (c->options->vendors_path, &error) : NULL;
+    g_autoptr(AttestResult) result = NULL;
+    g_autoptr(GBytes) challenge = c->given ? hex_decode (member (c->given->data, "challenge"), NULL) : NULL;
+    guint8 spki[SHA256_LEN];
+
+    if (!anchors)
+        return unreached (c, "no list of vendors' keys could be read: %s", error ? error->message : "none was given");
+    sha256 (g_bytes_get_data (c->spki, NULL), g_bytes_get_size (c->spki), spki);
+    attest_anchors_set_time (anchors, read->time);
+    result = attest_verify (inputs, NULL, spki, challenge, anchors, &error);
+    if (!result)
+        flaw (c, CHECK_FAIL, read, "%s", error->message);
+    else
+        judge_result (c, read, result);
+    cite (c, read);
+    return done (c, "%s attests that the key was generated in %s %s and can't leave it%s", result ? result->vendor : "", result && result->model ? result->model : "a device",
+                 result && result->serial ? result->serial : "", result && result->challenge == ATTEST_TRUE ? ", in answer to this challenge" : "");
 }
 
 CheckResult
@@ -49,17 +122,18 @@ check_attestation (Context *c)
 {
     const Event *read = event_last (c, "attestation.read");
 
-    if (!read && has_files (c)) {
+    if (read && !c->key)
+        return unreached (c, "not reached: key.match failed");
+    if (read)
+        return judge_attestation (c, read);
+    if (count_files (c) > 0)
         flaw (c, CHECK_FAIL, NULL, "files lie under key/attestation that the journal doesn't tell of");
-    } else if (!read && attributes_worthless (c)) {
+    else if (attributes_worthless (c))
         flaw (c, CHECK_FAIL, event_first (c, "token.found"), "this module keeps a key's attributes as text in the operator's files: without the TPM's own attestation "
               "they prove nothing");
-    } else if (!read && c->rule.attestation_required) {
+    else if (c->rule.attestation_required)
         flaw (c, CHECK_FAIL, NULL, "no attestation was read, and the policy asks for one");
-    } else if (!read) {
+    else
         return skip (c, "no attestation was read: that the key was born in the device is the module's word and the witness's");
-    } else {
-        return unreached (c, "an attestation was read, which this version can't judge: run ceremony attest on key/attestation/");
-    }
     return done (c, "%s", "");
 }
