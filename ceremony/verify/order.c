@@ -136,7 +136,7 @@ check_order_matches (Context *c)
     static const char *const presence[] = { "unplug", "console", "none" };
 
     check_files (c);
-    if (c->rule.n && !g_str_equal (member (opened, "presence"), presence[c->policy->presence]))
+    if (!g_str_equal (member (opened, "presence"), presence[c->policy->presence]))
         flaw (c, CHECK_FAIL, c->opened, "the policy asks for presence '%s', the ceremony was held with '%s'", presence[c->policy->presence],
               member (opened, "presence"));
     if (c->order)

@@ -151,6 +151,15 @@ check_interlock (Context *c, const Scanned *s, const Find *find)
     }
 }
 
+/* The opening checkpoint may be shown again until the challenge is given: after an interruption, say. */
+static guint64
+opening_size (Context *c)
+{
+    const Event *committed = event_last (c, "opening.committed");
+
+    return committed ? member_int (committed->data, "size") : 0;
+}
+
 static void
 check_finds (Context *c, const Scanned *s)
 {
@@ -159,7 +168,7 @@ check_finds (Context *c, const Scanned *s)
 
     for (guint i = 0; i < s->finds->len; i++) {
         const Find *find = &g_array_index (s->finds, Find, i);
-        if (find->size < size)
+        if (find->size < size && find->size != opening_size (c))
             flaw (c, CHECK_FAIL, s->closed, "part %" G_GINT64_FORMAT ", at %.1f s: the picture goes back from a checkpoint over %" G_GUINT64_FORMAT " events to one over %"
                   G_GUINT64_FORMAT, s->part, find->ms / 1000.0, size, find->size);
         if (find->size == size)
@@ -215,17 +224,17 @@ check_part (Context *c, const Event *closed, guint *codes)
 
     if (!entry)
         return TRUE;
+    s.recovered = is_recovered (c, s.part) || is_interrupted (c, closed);
     if (!output) {
         if (g_error_matches (error, BASE_ERROR, BASE_ERROR_MISSING))
             return FALSE;
-        flaw (c, CHECK_FAIL, closed, "%s: %s", entry->name, error->message);
+        flaw (c, s.recovered ? CHECK_WARN : CHECK_FAIL, closed, "%s: %s%s", entry->name, error->message, s.recovered ? ". It was cut off by an interruption" : "");
         return TRUE;
     }
-    s.recovered = is_recovered (c, s.part) || is_interrupted (c, closed);
     s.finds = g_array_new (FALSE, FALSE, sizeof (Find));
     read_finds (c, &s, output);
     if (s.duration < 0) {
-        flaw (c, CHECK_FAIL, closed, "%s can't be decoded to its end", entry->name);
+        flaw (c, s.recovered ? CHECK_WARN : CHECK_FAIL, closed, "%s can't be decoded to its end", entry->name);
     } else {
         check_shown (c, &s);
         check_finds (c, &s);

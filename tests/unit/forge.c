@@ -317,6 +317,10 @@ record_chunk (Forge *f, gboolean recovered)
     g_autofree char *hash = NULL, *cast_hash = NULL;
     json_t *video, *cast;
 
+    if (f->film) {
+        f->film->turn (f);
+        return;
+    }
     g_string_append_len (f->video, (const char *) (f->video_chunks ? cluster : ebml), 4);
     g_string_append_printf (f->video, "picture %u of part %u", f->video_chunks, f->part);
     hash = sha256_hex (f->video->str + f->video_done, f->video->len - f->video_done);
@@ -341,12 +345,20 @@ record_chunk (Forge *f, gboolean recovered)
 }
 
 static void
+show_note (Forge *f, const char *note, guint64 size)
+{
+    if (f->film)
+        f->film->show (f, note, size);
+    else
+        forge_emit (f, "qr.shown", "recorder", json_pack ("{s:I, s:i, s:I}", "size", (json_int_t) size, "part", f->part, "media_ms", (json_int_t) f->mono));
+}
+
+static void
 show_qr (Forge *f)
 {
     guint64 size = f->events->len;
 
-    forge_checkpoint (f);
-    forge_emit (f, "qr.shown", "recorder", json_pack ("{s:I, s:i, s:I}", "size", (json_int_t) size, "part", f->part, "media_ms", (json_int_t) f->mono));
+    show_note (f, forge_checkpoint (f), size);
 }
 
 static void
@@ -357,6 +369,10 @@ start_part (Forge *f)
     g_string_truncate (f->video, 0);
     g_string_truncate (f->cast, 0);
     f->video_done = f->cast_done = f->video_chunks = f->cast_chunks = 0;
+    if (f->film) {
+        f->film->start (f);
+        return;
+    }
     forge_emit (f, "recording.started", "recorder",
                 json_pack ("{s:i, s:s, s:s, s:i, s:i, s:i, s:{s:s, s:s}, s:{s:s, s:s}, s:s}", "part", f->part, "video", video, "terminal", cast, "width", 1280, "height", 720,
                            "fps", 15, "camera", "kind", f->rehearsal ? "test" : "device", "name", "/dev/video0", "audio", "kind", "device", "name", "default",
@@ -380,6 +396,10 @@ close_part (Forge *f)
 {
     g_autofree char *video = g_strdup_printf ("video/%04u.mkv", f->part), *cast = g_strdup_printf ("terminal/%04u.cast", f->part);
 
+    if (f->film) {
+        f->film->stop (f);
+        return;
+    }
     close_track (f, "video", video, f->video, f->video_chunks);
     close_track (f, "terminal", cast, f->cast, f->cast_chunks);
 }
@@ -523,9 +543,10 @@ act_open (Forge *f)
 {
     guint64 size = f->events->len;
 
-    forge_checkpoint (f);
+    const char *note = forge_checkpoint (f);
+
     forge_emit (f, "opening.committed", "appliance", root_json (f, size));
-    forge_emit (f, "qr.shown", "recorder", json_pack ("{s:I, s:i, s:I}", "size", (json_int_t) size, "part", f->part, "media_ms", (json_int_t) f->mono));
+    show_note (f, note, size);
 }
 
 static void

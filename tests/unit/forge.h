@@ -17,8 +17,16 @@ ForgeWorld *forge_world_new (void);
 void        forge_world_free (ForgeWorld *self);
 
 typedef struct Forge Forge;
+typedef struct {                        /* a real recorder in place of bytes that only look like a recording (film.c) */
+    void (*start) (Forge *f);
+    void (*turn) (Forge *f);            /* takes what the recorder has told since */
+    void (*show) (Forge *f, const char *note, guint64 size);
+    void (*stop) (Forge *f);
+} ForgeFilm;
 struct Forge {
     ForgeWorld *world;
+    const ForgeFilm *film;              /* NULL: no pictures */
+    gpointer    film_data;
     /* the lie; all may be left alone */
     gboolean  (*on_event) (Forge *f, const char *type, json_t *data);  /* before an event is written: change @data; FALSE leaves it out */
     void      (*on_step) (Forge *f, const char *act);                  /* when a step is about to be done: add events by forge_emit */
