@@ -87,6 +87,8 @@ void cite (Context *c, const Event *event);
 
 /* Events of one type, in order (never NULL); the n-th, the last, the newest before @seq. NULL where there is none. */
 const GPtrArray *events_of (Context *c, const char *type);
+/* The same for what a recorder tells of one part. */
+const GPtrArray *events_of_part (Context *c, const char *type, gint64 part);
 const Event *event_last (Context *c, const char *type);
 const Event *event_first (Context *c, const char *type);
 const Event *event_before (Context *c, const char *type, guint64 seq);
@@ -109,10 +111,6 @@ char *root_at (Context *c, guint64 size);
 char *entry_sha256 (Context *c, const char *name, GError **error);
 /* The first bytes of @entry from @offset, at most @max: how many. */
 gsize entry_peek (Context *c, const AsiceEntry *entry, guint64 offset, void *out, gsize max);
-/* A descriptor that gives the bytes of @entry from its beginning to its end; a thread feeds it. Join with entry_stream_end. -1 on error. */
-typedef struct EntryStream EntryStream;
-EntryStream *entry_stream (Context *c, const AsiceEntry *entry, int *fd, GError **error);
-void entry_stream_end (EntryStream *self);
 /* A copy of @text without control characters, marks of direction or bytes that aren't UTF-8, at most @max bytes. g_free. */
 char *printable (const char *text, gsize max);
 

@@ -1,7 +1,5 @@
 /* What the checks share: telling flaws, finding events, reading pieces of the container. */
-#include <errno.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 #include "ceremony/verify/checks.h"
 
@@ -138,6 +136,14 @@ events_of (Context *c, const char *type)
     return list;
 }
 
+const GPtrArray *
+events_of_part (Context *c, const char *type, gint64 part)
+{
+    g_autofree char *key = g_strdup_printf ("%s %" G_GINT64_FORMAT, type, part);
+
+    return events_of (c, key);
+}
+
 const Event *
 event_first (Context *c, const char *type)
 {
@@ -154,26 +160,38 @@ event_last (Context *c, const char *type)
     return list && list->len ? list->pdata[list->len - 1] : NULL;
 }
 
+/* The first place in @list whose event isn't before @seq. */
+static guint
+place_in (const GPtrArray *list, guint64 seq)
+{
+    guint from = 0, to = list ? list->len : 0;
+
+    while (from < to) {
+        guint middle = from + (to - from) / 2;
+        if (((const Event *) list->pdata[middle])->seq < seq)
+            from = middle + 1;
+        else
+            to = middle;
+    }
+    return from;
+}
+
 const Event *
 event_before (Context *c, const char *type, guint64 seq)
 {
     const GPtrArray *list = events_of (c, type);
-    const Event *found = NULL;
+    guint i = place_in (list, seq);
 
-    for (guint i = 0; list && i < list->len && ((const Event *) list->pdata[i])->seq < seq; i++)
-        found = list->pdata[i];
-    return found;
+    return i > 0 ? list->pdata[i - 1] : NULL;
 }
 
 const Event *
 event_after (Context *c, const char *type, guint64 seq)
 {
     const GPtrArray *list = events_of (c, type);
+    guint i = seq < G_MAXUINT64 ? place_in (list, seq + 1) : G_MAXUINT;
 
-    for (guint i = 0; list && i < list->len; i++)
-        if (((const Event *) list->pdata[i])->seq > seq)
-            return list->pdata[i];
-    return NULL;
+    return list && i < list->len ? list->pdata[i] : NULL;
 }
 
 gint64
@@ -280,62 +298,4 @@ entry_peek (Context *c, const AsiceEntry *entry, guint64 offset, void *out, gsiz
     data = g_bytes_get_data (c->peeked_bytes, &len);
     memcpy (out, data + offset, max);
     return max;
-}
-
-struct EntryStream {
-    Context          *c;
-    const AsiceEntry *entry;
-    int               ours, theirs;
-    GThread          *thread;
-};
-
-static gpointer
-feed (gpointer user_data)
-{
-    EntryStream *self = user_data;
-    g_autofree guint8 *piece = g_malloc (256 * 1024);
-
-    for (guint64 at = 0; at < self->entry->length;) {
-        gsize n = entry_peek (self->c, self->entry, at, piece, 256 * 1024);
-        for (gsize sent = 0; sent < n;) {
-            ssize_t k = send (self->ours, piece + sent, n - sent, MSG_NOSIGNAL);
-            if (k < 0 && errno == EINTR)
-                continue;
-            if (k <= 0)
-                goto out;
-            sent += k;
-        }
-        if (n == 0)
-            break;
-        at += n;
-    }
-out:
-    shutdown (self->ours, SHUT_WR);
-    return NULL;
-}
-
-EntryStream *
-entry_stream (Context *c, const AsiceEntry *entry, int *fd, GError **error)
-{
-    EntryStream *self;
-    int pair[2];
-
-    if (socketpair (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0) {
-        io_fail (error, errno, "socketpair");
-        return NULL;
-    }
-    self = g_new0 (EntryStream, 1);
-    *self = (EntryStream) { .c = c, .entry = entry, .ours = pair[0], .theirs = pair[1] };
-    *fd = pair[1];
-    self->thread = g_thread_new ("video", feed, self);
-    return self;
-}
-
-void
-entry_stream_end (EntryStream *self)
-{
-    close (self->theirs);
-    g_thread_join (self->thread);
-    close (self->ours);
-    g_free (self);
 }

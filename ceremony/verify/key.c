@@ -6,6 +6,7 @@
 #include "ceremony/verify/checks.h"
 
 #define KEY_FILE_MAX (256 * 1024)
+#define PROOFS_MAX 200
 
 static GBytes *
 spki_der (EVP_PKEY *key)
@@ -386,6 +387,10 @@ check_key_possession (Context *c)
 
     for (guint i = 0; i < asice_entries (c->asice)->len; i++)
         files += g_str_has_prefix (((const AsiceEntry *) asice_entries (c->asice)->pdata[i])->name, "key/possession-");
+    if (proofs->len > PROOFS_MAX) {
+        flaw (c, CHECK_FAIL, proofs->pdata[0], "%u proofs of possession: a ceremony has a few", proofs->len);
+        return done (c, "%s", "");
+    }
     if (proofs->len == 0)
         flaw (c, CHECK_FAIL, c->generated, "the key never signed the challenge: nobody saw that the private key is there");
     if (files != 2 * proofs->len)
@@ -478,6 +483,10 @@ check_key_uses (Context *c)
     const GPtrArray *using = events_of (c, "key.using"), *used = events_of (c, "key.used");
     g_autofree char *request_sha = request_signature_sha256 (c);
 
+    if (using->len > PROOFS_MAX || used->len > PROOFS_MAX || events_of (c, "possession.proved")->len > PROOFS_MAX) {
+        flaw (c, CHECK_FAIL, c->generated, "the key was used %u times: a ceremony needs a few", MAX (using->len, used->len));
+        return done (c, "%s", "");
+    }
     for (guint i = 0; i < using->len; i++)
         check_pair (c, using->pdata[i], i + 1, request_sha);
     for (guint i = 0; i < used->len; i++) {

@@ -1,5 +1,8 @@
 /* The QR codes in the picture, read by ceremony-media in its sandbox: each a checkpoint of this journal, each where the journal says that it was shown. */
+#include <errno.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 #include "ceremony/base/child.h"
 #include "ceremony/verify/checks.h"
 
@@ -17,21 +20,47 @@ typedef struct {
     gboolean recovered;
 } Scanned;
 
+/* The container's file and where @entry lies in it; a container in memory gives a copy of the entry in a file of its own (@own, to be closed). */
+static gboolean
+place_of_entry (Context *c, const AsiceEntry *entry, int *fd, guint64 *offset, gboolean *own, GError **error)
+{
+    g_autoptr(GBytes) bytes = NULL;
+
+    *own = asice_fd (c->asice) < 0;
+    *fd = asice_fd (c->asice);
+    *offset = entry->offset;
+    if (!*own)
+        return TRUE;
+    *offset = 0;
+    *fd = memfd_create ("video", MFD_CLOEXEC);
+    if (*fd < 0)
+        return io_fail (error, errno, "memfd_create");
+    bytes = asice_read (c->asice, entry->name, entry->length, error);
+    if (bytes && write (*fd, g_bytes_get_data (bytes, NULL), entry->length) == (gssize) entry->length)
+        return TRUE;
+    close (*fd);
+    return bytes ? io_fail (error, errno, "%s", entry->name) : FALSE;
+}
+
 /* Runs the scan over one file of the container. Gives its output. */
 static GBytes *
 scan (Context *c, const AsiceEntry *entry, GError **error)
 {
-    g_autofree char *media = child_media_path (error);
-    const char *argv[] = { media, "scan", "--format", "json", "--key-units", NULL };
+    g_autofree char *media = child_media_path (error), *offset_text = NULL, *length_text = NULL;
+    guint64 offset = 0;
+    guint timeout = CLAMP (120000 + entry->length / 100, 120000, 3600000);      /* far more than decoding takes */
     GBytes *output = NULL;
-    EntryStream *stream;
     int fd = -1, status = 0;
-    gboolean ran;
+    gboolean ran, own = FALSE;
 
-    if (!media || !(stream = entry_stream (c, entry, &fd, error)))
+    if (!media || !place_of_entry (c, entry, &fd, &offset, &own, error))
         return NULL;
-    ran = child_run (argv, fd, NULL, 120000 + entry->length / 100, FINDS_MAX_OUTPUT, &output, &status, error);
-    entry_stream_end (stream);
+    offset_text = g_strdup_printf ("%" G_GUINT64_FORMAT, offset);
+    length_text = g_strdup_printf ("%" G_GUINT64_FORMAT, entry->length);
+    const char *argv[] = { media, "scan", "--key-units", "--offset", offset_text, "--length", length_text, NULL };
+    ran = child_run (argv, fd, NULL, timeout + 10000, FINDS_MAX_OUTPUT, &output, &status, error);
+    if (own)
+        close (fd);
     if (ran && status == 0)
         return output;
     if (ran)
@@ -95,11 +124,18 @@ read_finds (Context *c, Scanned *s, GBytes *output)
 static const Find *
 find_near (const Scanned *s, guint64 size, gint64 ms)
 {
-    for (guint i = 0; i < s->finds->len; i++) {
-        const Find *find = &g_array_index (s->finds, Find, i);
-        if (find->size == size && ABS (find->ms - ms) <= PLACE_SLACK_MS)
-            return find;
+    guint from = 0, to = s->finds->len;
+
+    while (from < to) {
+        guint middle = from + (to - from) / 2;
+        if (g_array_index (s->finds, Find, middle).ms < ms - PLACE_SLACK_MS)
+            from = middle + 1;
+        else
+            to = middle;
     }
+    for (guint i = from; i < s->finds->len && g_array_index (s->finds, Find, i).ms <= ms + PLACE_SLACK_MS; i++)
+        if (g_array_index (s->finds, Find, i).size == size)
+            return &g_array_index (s->finds, Find, i);
     return NULL;
 }
 
@@ -107,13 +143,13 @@ find_near (const Scanned *s, guint64 size, gint64 ms)
 static void
 check_shown (Context *c, const Scanned *s)
 {
-    const GPtrArray *shown = events_of (c, "qr.shown");
+    const GPtrArray *shown = events_of_part (c, "qr.shown", s->part);
     gint64 last = s->finds->len ? g_array_index (s->finds, Find, s->finds->len - 1).ms : 0;
 
     for (guint i = 0; i < shown->len; i++) {
         const Event *event = shown->pdata[i];
         gint64 ms = member_int (event->data, "media_ms");
-        if (member_int (event->data, "part") != s->part || find_near (s, member_int (event->data, "size"), ms))
+        if (find_near (s, member_int (event->data, "size"), ms))
             continue;
         flaw (c, s->recovered && ms > last ? CHECK_WARN : CHECK_FAIL, event,
               "part %" G_GINT64_FORMAT ", at %.1f s: the code over %" G_GINT64_FORMAT " events, which the journal says was shown, isn't in the picture", s->part,
@@ -121,29 +157,30 @@ check_shown (Context *c, const Scanned *s)
     }
 }
 
-static gboolean
-told (Context *c, const Scanned *s, guint64 size)
+/* The sizes that the journal says were shown in this part. */
+static GHashTable *
+told_sizes (Context *c, const Scanned *s)
 {
-    const GPtrArray *shown = events_of (c, "qr.shown");
+    const GPtrArray *shown = events_of_part (c, "qr.shown", s->part);
+    GHashTable *sizes = g_hash_table_new (NULL, NULL);
 
-    for (guint i = 0; i < shown->len; i++) {
-        const json_t *data = ((const Event *) shown->pdata[i])->data;
-        if (member_int (data, "part") == s->part && member_int (data, "size") == (gint64) size)
-            return TRUE;
-    }
-    return FALSE;
+    for (guint i = 0; i < shown->len; i++)
+        g_hash_table_add (sizes, GSIZE_TO_POINTER (member_int (((const Event *) shown->pdata[i])->data, "size")));
+    return sizes;
 }
 
 /* A chunk that shows a checkpoint can't have been journaled before that checkpoint's events: its hash would have had to be known before its picture. */
 static void
-check_interlock (Context *c, const Scanned *s, const Find *find)
+check_interlock (Context *c, const Scanned *s, const Find *find, guint *next)
 {
-    const GPtrArray *chunks = events_of (c, "video.chunk");
+    const GPtrArray *chunks = events_of_part (c, "video.chunk", s->part);
 
-    for (guint i = 0; i < chunks->len; i++) {
+    /* Chunks are in order of time, and so are finds: what ended before this find has ended before the next too. */
+    while (*next < chunks->len && member_int (((const Event *) chunks->pdata[*next])->data, "last_ms") < find->ms)
+        ++*next;
+    for (guint i = *next; i < chunks->len && i < *next + 2; i++) {
         const Event *chunk = chunks->pdata[i];
-        if (member_int (chunk->data, "part") != s->part || member_int (chunk->data, "first_ms") < 0 || member_int (chunk->data, "first_ms") > find->ms
-            || member_int (chunk->data, "last_ms") < find->ms)
+        if (member_int (chunk->data, "first_ms") < 0 || member_int (chunk->data, "first_ms") > find->ms || member_int (chunk->data, "last_ms") < find->ms)
             continue;
         if (chunk->seq < find->size)
             flaw (c, CHECK_FAIL, chunk, "part %" G_GINT64_FORMAT ", at %.1f s: the picture shows a checkpoint over events that came after this piece of video was hashed",
@@ -163,8 +200,10 @@ opening_size (Context *c)
 static void
 check_finds (Context *c, const Scanned *s)
 {
+    g_autoptr(GHashTable) told = told_sizes (c, s);
     gint64 changed = 0, longest = 0;
     guint64 size = 0;
+    guint chunk = 0;
 
     for (guint i = 0; i < s->finds->len; i++) {
         const Find *find = &g_array_index (s->finds, Find, i);
@@ -173,10 +212,10 @@ check_finds (Context *c, const Scanned *s)
                   G_GUINT64_FORMAT, s->part, find->ms / 1000.0, size, find->size);
         if (find->size == size)
             continue;
-        if (!s->recovered && !told (c, s, find->size))
+        if (!s->recovered && !g_hash_table_contains (told, GSIZE_TO_POINTER (find->size)))
             flaw (c, CHECK_FAIL, s->closed, "part %" G_GINT64_FORMAT ", at %.1f s: the picture shows a checkpoint that the journal doesn't say was shown", s->part,
                   find->ms / 1000.0);
-        check_interlock (c, s, find);
+        check_interlock (c, s, find, &chunk);
         longest = MAX (longest, find->ms - changed);
         changed = find->ms;
         size = find->size;
@@ -190,28 +229,19 @@ check_finds (Context *c, const Scanned *s)
 static gboolean
 is_recovered (Context *c, gint64 part)
 {
-    const GPtrArray *chunks = events_of (c, "video.chunk");
+    const GPtrArray *chunks = events_of_part (c, "video.chunk", part);
 
-    for (guint i = 0; i < chunks->len; i++)
-        if (member_int (((const Event *) chunks->pdata[i])->data, "part") == part && member_true (((const Event *) chunks->pdata[i])->data, "recovered"))
-            return TRUE;
-    return FALSE;
+    return chunks->len > 0 && member_true (((const Event *) chunks->pdata[chunks->len - 1])->data, "recovered");
 }
 
 /* A part is interrupted where the sitting that began it isn't the one that closed it, or where the recorder failed in it. */
 static gboolean
 is_interrupted (Context *c, const Event *closed)
 {
-    const GPtrArray *started = events_of (c, "recording.started");
-    gint64 part = member_int (closed->data, "part");
+    const GPtrArray *list = events_of_part (c, "recording.started", member_int (closed->data, "part"));
+    const Event *started = list->len ? list->pdata[0] : NULL, *failed = started ? event_after (c, "recorder.failed", started->seq) : NULL;
 
-    for (guint i = 0; i < started->len; i++) {
-        const Event *event = started->pdata[i];
-        const Event *failed = event_after (c, "recorder.failed", event->seq);
-        if (member_int (event->data, "part") == part)
-            return event->sitting != closed->sitting || (failed && failed->seq < closed->seq);
-    }
-    return FALSE;
+    return started && (started->sitting != closed->sitting || (failed && failed->seq < closed->seq));
 }
 
 static gboolean

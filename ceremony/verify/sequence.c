@@ -31,7 +31,7 @@ check_closings (Context *c, const GPtrArray *closings)
         if (one->sitting == next->sitting)
             flaw (c, CHECK_FAIL, next, "the recording was closed twice in sitting %" G_GUINT64_FORMAT, one->sitting);
     }
-    for (guint i = 0; i < closings->len; i++) {
+    for (guint i = 0; c->worst != CHECK_FAIL && i < closings->len; i++) {
         const Event *closing = closings->pdata[i];
         for (guint64 seq = closing->seq + 1; seq < c->events->len; seq++) {
             const Event *event = c->events->pdata[seq];
@@ -121,7 +121,8 @@ check_sequence_generation (Context *c)
         if (!given)
             flaw (c, CHECK_FAIL, event, "a generation was begun before any challenge was given");
     }
-    return done (c, "challenge, sign of life, generation: in this order, %" G_GINT64_FORMAT " s apart", event_span (c->given, c->generating) / 1000);
+    return done (c, "challenge, sign of life, generation: in this order, %" G_GINT64_FORMAT " s apart",
+                 c->given && c->generating ? event_span (c->given, c->generating) / 1000 : 0);
 }
 
 CheckResult

@@ -107,15 +107,28 @@ may_act (const Context *c, const TypeInfo *info, const char *actor)
 }
 
 static void
-index_event (Context *c, Event *event)
+index_under (Context *c, const char *key, Event *event)
 {
-    GPtrArray *list = g_hash_table_lookup (c->by_type, event->type);
+    GPtrArray *list = g_hash_table_lookup (c->by_type, key);
 
     if (!list) {
         list = g_ptr_array_new ();
-        g_hash_table_insert (c->by_type, g_strdup (event->type), list);
+        g_hash_table_insert (c->by_type, g_strdup (key), list);
     }
     g_ptr_array_add (list, event);
+}
+
+/* By type, and what a recorder tells of a part also by type and part. */
+static void
+index_event (Context *c, Event *event)
+{
+    gint64 part = member_int (event->data, "part");
+
+    index_under (c, event->type, event);
+    if (part >= 0) {
+        g_autofree char *key = g_strdup_printf ("%s %" G_GINT64_FORMAT, event->type, part);
+        index_under (c, key, event);
+    }
 }
 
 static void
