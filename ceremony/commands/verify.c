@@ -11,6 +11,7 @@
 #include "ceremony/base/errors.h"
 #include "ceremony/commands/commands.h"
 #include "ceremony/report/report.h"
+#include "ceremony/verify/modules.h"
 
 #define ONE_VERDICT_MAX (64 * 1024 * 1024)
 #define ONE_VERDICT_MS (24 * 60 * 60 * 1000u)
@@ -23,6 +24,7 @@ static const char help[] =
     "  --trust DIR    whom to believe, by role: order/ appliance/ witness/ reviewer/ tsa/ vendor/\n"
     "  --policy FILE  ask for this policy too, beside the bundle's own\n"
     "  --vendors FILE vendors' keys for attestations; else those that come with the program\n"
+    "  --modules FILE suitable modules; else those that come with the program\n"
     "  --json         one JSON object a bundle, a line each\n"
     "  --brief        count what passed instead of listing it\n"
     "  --no-video     don't decode pictures: quicker, and never an accept\n"
@@ -33,7 +35,7 @@ static const char help[] =
     "of several bundles the worst: 2, 1, 3, 0.\n";
 
 typedef struct {
-    char    *trust, *policy, *vendors;
+    char    *trust, *policy, *vendors, *modules;
     gboolean json, brief, no_video, checks, help;
     int      jobs;
     char   **bundles;
@@ -46,6 +48,7 @@ parse (int argc, char **argv, Options *o)
         { "trust", 0, 0, G_OPTION_ARG_FILENAME, &o->trust, NULL, NULL },
         { "policy", 0, 0, G_OPTION_ARG_FILENAME, &o->policy, NULL, NULL },
         { "vendors", 0, 0, G_OPTION_ARG_FILENAME, &o->vendors, NULL, NULL },
+        { "modules", 0, 0, G_OPTION_ARG_FILENAME, &o->modules, NULL, NULL },
         { "json", 0, 0, G_OPTION_ARG_NONE, &o->json, NULL, NULL },
         { "brief", 0, 0, G_OPTION_ARG_NONE, &o->brief, NULL, NULL },
         { "no-video", 0, 0, G_OPTION_ARG_NONE, &o->no_video, NULL, NULL },
@@ -116,7 +119,7 @@ verify_one (const char *path, const Options *o)
     g_autoptr(Trust) trust = o->trust ? trust_load (o->trust, &error) : NULL;
     g_autoptr(Policy) policy = NULL;
     g_autoptr(Verdict) verdict = NULL;
-    g_autofree char *vendors = o->vendors ? NULL : attest_anchors_default_path ();
+    g_autofree char *vendors = o->vendors ? NULL : attest_anchors_default_path (), *modules = o->modules ? NULL : modules_default_path ();
 
     if (!error && o->policy)
         policy = policy_load (o->policy, &error);
@@ -124,7 +127,8 @@ verify_one (const char *path, const Options *o)
         fprintf (stderr, "ceremony: verify: %s\n", error->message);
         return VERDICT_UNREADABLE;
     }
-    VerifyOptions options = { .trust = trust, .policy = policy, .vendors_path = o->vendors ? o->vendors : vendors, .flags = o->no_video ? VERIFY_NO_VIDEO : 0 };
+    VerifyOptions options = { .trust = trust, .policy = policy, .vendors_path = o->vendors ? o->vendors : vendors,
+                              .modules_path = o->modules ? o->modules : modules, .flags = o->no_video ? VERIFY_NO_VIDEO : 0 };
     verdict = verify_bundle (path, &options);
     return print_verdict (verdict, o);
 }
@@ -137,23 +141,20 @@ static void
 run_job (gpointer data, gpointer user_data)
 {
     Job *job = data;
+    const struct { const char *option, *path; } files[] = {
+        { "--trust", job->o->trust }, { "--policy", job->o->policy }, { "--vendors", job->o->vendors }, { "--modules", job->o->modules },
+    };
     g_autoptr(GPtrArray) argv = g_ptr_array_new ();
     g_autofree char *self = child_self_path ();
     g_autoptr(GError) error = NULL;
 
     g_ptr_array_add (argv, self);
     g_ptr_array_add (argv, (gpointer) "verify");
-    if (job->o->trust) {
-        g_ptr_array_add (argv, (gpointer) "--trust");
-        g_ptr_array_add (argv, job->o->trust);
-    }
-    if (job->o->policy) {
-        g_ptr_array_add (argv, (gpointer) "--policy");
-        g_ptr_array_add (argv, job->o->policy);
-    }
-    if (job->o->vendors) {
-        g_ptr_array_add (argv, (gpointer) "--vendors");
-        g_ptr_array_add (argv, job->o->vendors);
+    for (gsize i = 0; i < G_N_ELEMENTS (files); i++) {
+        if (!files[i].path)
+            continue;
+        g_ptr_array_add (argv, (gpointer) files[i].option);
+        g_ptr_array_add (argv, (gpointer) files[i].path);
     }
     if (job->o->json)
         g_ptr_array_add (argv, (gpointer) "--json");
@@ -239,6 +240,7 @@ command_verify (int argc, char **argv)
     g_free (o.trust);
     g_free (o.policy);
     g_free (o.vendors);
+    g_free (o.modules);
     g_strfreev (o.bundles);
     return status;
 }

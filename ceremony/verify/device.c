@@ -3,6 +3,7 @@
 #include "ceremony/attest/attest.h"
 #include "ceremony/verify/checks.h"
 #include "ceremony/verify/keycheck.h"
+#include "ceremony/verify/modules.h"
 
 /* CSBR 6.1.1.3, 6.1.5.2, 6.1.6: each finding of `ceremony keycheck`. */
 CheckResult
@@ -22,6 +23,36 @@ check_key_quality (Context *c)
     if (!quality->accept && c->worst != CHECK_FAIL)
         flaw (c, CHECK_FAIL, c->generated, "the key is refused");
     return done (c, "no known weakness");
+}
+
+/* CSBR 6.2.7.4.1: certified to FIPS 140-2 level 2 or Common Criteria EAL 4+ at least, by the list that the reviewer has, on the day of the ceremony. */
+CheckResult
+check_module_suitable (Context *c)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(ModuleList) list = c->options->modules_path ? modules_load (c->options->modules_path, &error) : NULL;
+    const Event *found = event_first (c, "token.found");
+    const json_t *token = found ? json_object_get (found->data, "token") : NULL;
+    g_autofree char *near = NULL;
+    ModuleState state = MODULE_ACTIVE;
+    const Module *row;
+
+    if (!list)
+        return unreached (c, "no list of suitable modules could be read: %s", error ? error->message : "none was given");
+    row = modules_match (list, json_string_value (json_object_get (token, "manufacturer")), json_string_value (json_object_get (token, "model")),
+                         json_string_value (json_object_get (token, "serial")), json_string_value (json_object_get (token, "firmware")), c->opened->time, &state, &near);
+    if (!row) {
+        flaw (c, CHECK_WARN, found, "the list of suitable modules doesn't know this device (%s): ask for its certificate", near ? near : "no row is near");
+        return done (c, "%s", "");
+    }
+    if (state == MODULE_REVOKED)
+        flaw (c, CHECK_FAIL, found, "the certificate %s of %s %s was revoked", row->certificate ? row->certificate : "", row->vendor, row->model);
+    else if (!module_suits (row, 2))
+        flaw (c, CHECK_FAIL, found, "%s level %s is less than the rules ask for", row->scheme, row->level);
+    else if (state == MODULE_HISTORICAL)
+        flaw (c, CHECK_WARN, found, "the certificate %s of %s %s is historical", row->certificate ? row->certificate : "", row->vendor, row->model);
+    return done (c, "%s level %s, certificate %s, %s (%s %s)", row->scheme, row->level, row->certificate ? row->certificate : "not named", module_state_name (state),
+                 row->vendor, row->model);
 }
 
 /* tpm2-pkcs11 keeps its attributes as text in the operator's own files: alone they are nobody's word. */

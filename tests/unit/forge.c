@@ -40,6 +40,13 @@ signer_make (const char *name)
     return signer;
 }
 
+static const char modules_yaml[] =
+    "modules:\n"
+    "  - {vendor: Example, model: T1, scheme: FIPS 140-3, certificate: \"1\", level: \"2\", state: active, source: \"https://example.com/1\"}\n"
+    "  - {vendor: Example, model: T2, scheme: FIPS 140-2, certificate: \"2\", level: \"1\", state: active, source: \"https://example.com/2\"}\n"
+    "  - {vendor: Example, model: T3, scheme: FIPS 140-2, certificate: \"3\", level: \"3\", state: historical, source: \"https://example.com/3\"}\n"
+    "  - {vendor: Example, model: T4, scheme: FIPS 140-2, certificate: \"4\", level: \"3\", state: revoked, source: \"https://example.com/4\"}\n";
+
 ForgeWorld *
 forge_world_new (void)
 {
@@ -66,6 +73,8 @@ forge_world_new (void)
     write_pem (trust, "reviewer", w->reviewer->cert, NULL);
     w->trust = trust_load (trust, &error);
     g_assert_no_error (error);
+    w->modules = g_build_filename (w->dir, "modules.yaml", NULL);
+    g_assert_true (g_file_set_contents (w->modules, modules_yaml, -1, NULL));
     return w;
 }
 
@@ -80,6 +89,7 @@ forge_world_free (ForgeWorld *w)
     signer_free (w->reviewer);
     signer_free (w->stranger);
     trust_free (w->trust);
+    g_free (w->modules);
     g_free (w->dir);
     g_free (w);
 }

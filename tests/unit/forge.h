@@ -11,6 +11,7 @@ typedef struct {                        /* who is who; made once a program */
     guint8      note_public[32];
     Signer     *appliance, *witness, *ca, *reviewer, *stranger;
     Trust      *trust;                  /* believes all but the stranger */
+    char       *modules;                /* a list of suitable modules that knows the forger's token */
     const char *origin_domain;
 } ForgeWorld;
 ForgeWorld *forge_world_new (void);

@@ -99,7 +99,7 @@ test_film (gconstpointer data)
     Forge f;
     g_autofree char *path = NULL, *policy = g_strdup_printf ("drops_per_mille: 1000\n%s", lie->policy ? lie->policy : "");
     g_autoptr(Verdict) verdict = NULL;
-    VerifyOptions options = { .trust = world->trust };
+    VerifyOptions options = { .trust = world->trust, .modules_path = world->modules };
 
     if (!film_there ()) {
         g_test_skip ("ceremony-media isn't built");

@@ -20,7 +20,7 @@ judge_bytes (GBytes *bytes, const Trust *trust, const Policy *policy, VerifyFlag
 {
     g_autoptr(GError) error = NULL;
     g_autoptr(Asice) asice = asice_open_bytes (bytes, &error);
-    VerifyOptions options = { .trust = trust, .policy = policy, .flags = flags | VERIFY_NO_VIDEO };
+    VerifyOptions options = { .trust = trust, .policy = policy, .modules_path = world->modules, .flags = flags | VERIFY_NO_VIDEO };
 
     g_assert_no_error (error);
     return verify_asice (asice, "forged", &options);
@@ -182,6 +182,11 @@ EVENT_LIE (serial_denied, "token.shown", SET ("matches", json_false ()))
 EVENT_LIE (serial_returned, "token.returned", SET ("serial", json_string ("9876543210")))
 EVENT_LIE (device_shared, "token.inventoried", SET ("shared", json_string ("shared")))
 EVENT_LIE (tpm_module, "token.found", json_object_set_new (json_object_get (data, "module"), "path", json_string ("/usr/lib/libtpm2_pkcs11.so")))
+#define MODEL(name, model) EVENT_LIE (name, "token.found", json_object_set_new (json_object_get (data, "token"), "model", json_string (model)))
+MODEL (unknown_model, "T9")
+MODEL (level_one, "T2")
+MODEL (historical, "T3")
+MODEL (revoked, "T4")
 EVENT_LIE (test_picture, "recording.started", json_object_set_new (json_object_get (data, "camera"), "kind", json_string ("test")))
 EVENT_LIE (no_camera, "recording.started", json_object_set_new (json_object_get (data, "camera"), "kind", json_string ("none")))
 EVENT_LIE (file_other, "track.closed", SET ("sha256", json_string (zeros)))
@@ -480,6 +485,10 @@ static const Lie lies[] = {
     { "TPM without attestation", "attestation", "prove nothing", FAILS, "", .on_event = tpm_module },
     { "attestation asked", "attestation", "policy", FAILS, "", .prepare = must_attest },
     { "attestation unknown to the journal", "attestation", "doesn't tell of", FAILS, "", .on_files = files_attestation },
+    { "device not listed", "module.suitable", "doesn't know", WARNS, "", .on_event = unknown_model },
+    { "device of too low a level", "module.suitable", "less than", FAILS, "", .on_event = level_one },
+    { "device's certificate historical", "module.suitable", "historical", WARNS, "", .on_event = historical },
+    { "device's certificate revoked", "module.suitable", "revoked", FAILS, "", .on_event = revoked },
     { "program unnamed", "host.program", "SHA-256", FAILS, "", .on_event = program_unnamed },
     { "clock not synchronised, nobody confirmed it", "clock.ntp", "unsynchronised", WARNS, "", .on_event = not_ntp },
     { "interrupted", "interruptions", "interrupted for 5 s", WARNS, "", .prepare = interrupted },
