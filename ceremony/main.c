@@ -24,6 +24,7 @@ static const struct {
     { "seal", "the witness's statement and signature", command_seal },
     { "tokens", "list the tokens here, and which keys each can generate", command_tokens },
     { "keycheck", "judge the key of a request, certificate or public key", command_keycheck },
+    { "verify", "judge bundles: every check, its result and its reason", command_verify },
     { "version", "show the version of this program", command_version },
 };
 

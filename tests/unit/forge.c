@@ -155,6 +155,12 @@ key_hash (const Signer *signer)
     return signer_spki_sha256 (signer->cert);
 }
 
+static gboolean
+uncommitted (const Forge *f)
+{
+    return f->words && !strstr (f->policy_text, "challenge: secret");
+}
+
 static json_t *
 order_make (Forge *f)
 {
@@ -166,7 +172,7 @@ order_make (Forge *f)
                                "format", "ceremony/order/v1", "id", "order-1", "ca_domain", f->world->origin_domain, "issued", issued, "valid_from", issued,
                                "valid_to", to, "rehearsal", f->rehearsal, "subscriber", "name", "Example Ltd", "country", "DE", "registration", "HRB 1",
                                "algorithm", "ec-p256", "label", FORGE_LABEL, "subject", FORGE_SUBJECT, "script_sha256", script_sha, "policy_sha256", policy_sha,
-                               "challenge_commitment", f->words ? json_null () : json_string (commitment), "appliance", "note_key", note, "spki_sha256", appliance,
+                               "challenge_commitment", uncommitted (f) ? json_null () : json_string (commitment), "appliance", "note_key", note, "spki_sha256", appliance,
                                "witness", "name", "Wanda Witness", "employer", "Example CA", "qualification", "CISA", "approval", "A-1", "spki_sha256", witness,
                                "token_uri", "place", "Berlin", "region", "EU");
 
@@ -229,6 +235,7 @@ forge_init (Forge *f, ForgeWorld *world)
     f->cast = g_string_new (NULL);
     f->items = asice_items_new ();
     f->parts = json_array ();
+    f->all_parts = json_array ();
     f->people = people_make ();
     memset (f->secret_bytes, 0x5a, sizeof f->secret_bytes);
 }
@@ -248,6 +255,7 @@ forge_clear (Forge *f)
     g_string_free (f->cast, TRUE);
     g_ptr_array_unref (f->items);
     json_decref (f->parts);
+    json_decref (f->all_parts);
     json_decref (f->people);
     json_decref (f->order);
     g_clear_pointer (&f->script_parsed, script_free);
@@ -399,6 +407,7 @@ close_track (Forge *f, const char *track, const char *path, const GString *bytes
                                                           "sha256", hash, "chunks", chunks));
     put (f->items, path, g_bytes_new (bytes->str, bytes->len));
     json_array_append_new (f->parts, json_string (path));
+    json_array_append_new (f->all_parts, json_string (path));
 }
 
 static void
@@ -467,7 +476,7 @@ open_ceremony (Forge *f)
                       order_sha ? json_pack ("{s:s, s:s}", "id", "order-1", "sha256", order_sha) : json_null (), "script", "title", "Forged ceremony", "version", "1.0",
                       "sha256", script_sha, "policy", "title", "Forged policy", "version", "1.0", "sha256", policy_sha, "subscriber", "name", "Example Ltd", "country", "DE",
                       "registration", "HRB 1", "algorithm", "ec-p256", "label", FORGE_LABEL, "subject", FORGE_SUBJECT, "presence",
-                      strstr (f->policy_text, "presence: unplug") ? "unplug" : "none", "challenge_commitment", f->words ? json_null () : json_string (commitment),
+                      strstr (f->policy_text, "presence: unplug") ? "unplug" : "none", "challenge_commitment", uncommitted (f) ? json_null () : json_string (commitment),
                       "program", program_json (), "appliance", "note_key", note, "certificate_sha256", cert_sha, "clock", clock_json (f), "terminal", "cols", 80, "rows", 24,
                       "place", "Berlin", "region", "EU");
     forge_emit (f, "ceremony.opened", "appliance", data);
@@ -827,14 +836,39 @@ add_json (GPtrArray *items, const char *name, const json_t *json)
     put (items, name, g_bytes_new_take (text, strlen (text)));
 }
 
+/* Evidence as the liar would write it: where the events contradict each other in their count of uses or their parts, by what fits. */
+static json_t *
+lie_evidence (Forge *f)
+{
+    const char *note = f->notes->pdata[f->notes->len - 1];
+    g_autoptr(GError) error = NULL;
+    json_t *evidence = evidence_build (f->events, note, &error);
+    Event *closed = f->events->pdata[f->events->len - 1];
+    json_t *kept = closed->data;
+    guint uses = 0;
+
+    if (evidence)
+        return evidence;
+    g_clear_error (&error);
+    for (guint i = 0; i < f->events->len; i++)
+        uses += g_str_equal (((Event *) f->events->pdata[i])->type, "key.using");
+    closed->data = json_deep_copy (kept);
+    json_object_set_new (closed->data, "uses", json_integer (uses));
+    json_object_set (closed->data, "parts", f->all_parts);
+    evidence = evidence_build (f->events, note, &error);
+    g_assert_no_error (error);
+    json_decref (closed->data);
+    closed->data = kept;
+    return evidence;
+}
+
 static json_t *
 close_evidence (Forge *f, const char *path)
 {
     g_autoptr(GError) error = NULL;
-    json_t *evidence = evidence_build (f->events, f->notes->pdata[f->notes->len - 1], &error);
+    json_t *evidence = lie_evidence (f);
     g_autoptr(GString) notes = g_string_new (NULL);
 
-    g_assert_no_error (error);
     for (guint i = 0; i < f->notes->len; i++)
         g_string_append_printf (notes, "%s%s", i ? "--\n" : "", (char *) f->notes->pdata[i]);
     add_json (f->items, "evidence.json", evidence);

@@ -60,7 +60,7 @@ struct Forge {
     gsize       video_done, cast_done;
     guint       video_chunks, cast_chunks;
     GPtrArray  *items;                  /* AsiceItem */
-    json_t     *parts;
+    json_t     *parts, *all_parts;        /* as ceremony.closed names them; as they are */
 };
 void forge_init (Forge *f, ForgeWorld *world);
 void forge_clear (Forge *f);

@@ -134,7 +134,6 @@ static void unplugged (Forge *f) { f->policy = "presence: unplug"; f->unplugged 
 static void must_timestamp (Forge *f) { f->policy = "timestamp_required: true"; }
 static void must_attest (Forge *f) { f->policy = "attestation_required: true"; }
 static void other_key_requested (Forge *f) { f->other_request_key = TRUE; }
-static void rsa_only (Forge *f) { f->policy = "algorithms: [rsa-3072]"; }
 static void unsealed (Forge *f) { f->unsealed = TRUE; }
 static void sole_only (Forge *f) { f->policy = "sole_device: true"; }
 
@@ -162,6 +161,7 @@ EVENT_LIE (answers_other, "challenge.given", json_object_set_new (json_object_ge
 EVENT_LIE (liveness_other, "liveness.shown", SET ("challenge", json_string ("0011223344556677")))
 EVENT_LIE (liveness_late, "liveness.shown", f->mono += 130000)
 EVENT_LIE (id_other, "key.generated", SET ("id", json_string ("00112233445566778899aabbccddeeff")))
+EVENT_LIE (algorithm_other, "key.generated", SET ("algorithm", json_string ("rsa-3072")))
 EVENT_LIE (twin, "key.generated", json_object_set_new (json_object_get (data, "found"), "private_with_label", json_integer (2)))
 EVENT_LIE (there_before, "key.absent", SET ("with_label", json_integer (1)))
 EVENT_LIE (recovered, "key.generated", SET ("recovered", json_true ()))
@@ -361,6 +361,13 @@ state (json_t *statement, const char *key, const char *value)
 
 static void statement_opinion (Forge *f, json_t *s) { state (s, "opinion", "splendid"); }
 static void statement_sentence (Forge *f, json_t *s) { state (s, "sentence", "All was well."); }
+static void
+statement_throughout (Forge *f, json_t *s)
+{
+    state (s, "opinion", statement_opinions[0][0]);
+    state (s, "sentence", statement_opinions[0][1]);
+}
+
 static void statement_witness (Forge *f, json_t *s) { json_object_set_new (json_object_get (json_object_get (s, "stated"), "witness"), "qualification", json_string ("none")); }
 static void statement_derived (Forge *f, json_t *s) { json_object_set_new (json_object_get (s, "derived"), "key", json_object ()); }
 static void statement_digests (Forge *f, json_t *s) { json_object_set_new (json_object_get (json_object_get (s, "derived"), "evidence"), "signatures", json_array ()); }
@@ -453,7 +460,7 @@ static const Lie lies[] = {
     { "there before", "key.unique", "before generation", FAILS, "", .on_event = there_before },
     { "request for another key", "key.match", "another key", FAILS, "", .prepare = other_key_requested },
     { "another public.pem", "key.match", "public.pem", FAILS, "", .on_files = files_public_other },
-    { "algorithm not allowed", "key.algorithm", "policy", FAILS, "", .prepare = rsa_only },
+    { "algorithm misnamed", "key.algorithm", "says rsa-3072", FAILS, "", .on_event = algorithm_other },
     { "another request of the same key", "key.request", "isn't the one", FAILS, "key.uses", .on_files = files_csr_other },
     { "another subject", "key.request", "another subject", FAILS, "order.matches", .on_event = other_subject },
     { "another subject journaled", "key.request", "another subject", FAILS, "", .on_event = subject_made },
@@ -469,7 +476,7 @@ static const Lie lies[] = {
     { "another nonce", "key.possession", "nonce", FAILS, "", .on_event = nonce_other },
     { "no proof", "key.possession", "never signed", FAILS, "script.followed key.uses", .on_event = no_possession },
     { "use over another digest", "key.uses", "another digest", FAILS, "", .on_event = digest_other },
-    { "use hidden", "key.uses", "without being announced", FAILS, "", .on_event = no_using },
+    { "use hidden", "key.uses", "without being announced", FAILS, "evidence.consistent", .on_event = no_using },
     { "use unexplained", "key.uses", "isn't in the bundle", FAILS, "", .on_step = extra_use },
     { "use for something else", "key.uses", "code signing", FAILS, "", .on_event = use_odd },
     { "uses miscounted", "key.uses", "counts", FAILS, "evidence.consistent", .on_event = uses_hidden },
@@ -477,7 +484,7 @@ static const Lie lies[] = {
     { "another serial shown", "device.consistent", "9876543210", FAILS, "", .on_event = serial_shown },
     { "serial denied", "device.consistent", "isn't the one on the screen", WARNS, "", .on_event = serial_denied },
     { "another token came back", "device.consistent", "9876543210", FAILS, "", .prepare = unplugged, .on_event = serial_returned },
-    { "no token", "device.consistent", "no token", FAILS, "script.followed", .on_event = no_token },
+    { "no token", "device.consistent", "no token", FAILS, "script.followed module.suitable", .on_event = no_token },
     { "shared device", "device.sole", "others", WARNS, "", .on_event = device_shared },
     { "shared device, sole asked", "device.sole", "policy", FAILS, "", .prepare = sole_only, .on_event = device_shared },
     { "never unplugged", "presence.unplug", "never unplugged", FAILS, "script.followed", .prepare = must_unplug },
@@ -499,7 +506,7 @@ static const Lie lies[] = {
     { "opinion unknown", "statement.consistent", "fixed sentences", FAILS, "statement.opinion", .on_statement = statement_opinion },
     { "sentence changed", "statement.consistent", "fixed sentences", FAILS, "", .on_statement = statement_sentence },
     { "witness's qualification", "statement.consistent", "people.json", FAILS, "", .on_statement = statement_witness },
-    { "deviation, and witnessed throughout", "statement.consistent", "deviations", FAILS, "deviations", .on_step = note_deviation },
+    { "deviation, and witnessed throughout", "statement.consistent", "deviations", FAILS, "deviations", .prepare = deviating, .on_step = note_deviation, .on_statement = statement_throughout },
     { "deviation", "deviations", "a knock", WARNS, "statement.opinion", .prepare = deviating, .on_step = note_deviation },
     { "refused by the witness", "statement.opinion", "refused", FAILS, "", .prepare = refused },
     { "not seen", "statement.opinion", "back of the token", WARNS, "", .prepare = not_seen },
@@ -662,10 +669,12 @@ static void
 test_policies (void)
 {
     g_autoptr(Verdict) more = forge_and_judge (NULL, world->trust, "attestation_required: true", 0);
+    g_autoptr(Verdict) rsa_only = forge_and_judge (NULL, world->trust, "algorithms: [rsa-3072]", 0);
     g_autoptr(Verdict) lowered = forge_and_judge (must_attest, world->trust, "levels: {attestation: ignore}", 0);
     g_autoptr(Verdict) alone = forge_and_judge (without_order, world->trust, "order_required: false\nchallenge: words", 0);
 
     g_assert_cmpint (outcome (more, "attestation")->result, ==, CHECK_FAIL);
+    g_assert_cmpint (outcome (rsa_only, "key.algorithm")->result, ==, CHECK_FAIL);
     g_assert_cmpint (lowered->kind, ==, VERDICT_REFUSE);
     g_assert_cmpint (outcome (alone, "order.signature")->result, ==, CHECK_SKIPPED);
 }
