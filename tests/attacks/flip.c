@@ -543,6 +543,7 @@ main (int argc, char **argv)
 {
     int status;
 
+    forge_quick (argv);
     g_test_init (&argc, &argv, NULL);
     world = forge_world_new ();
     named = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);

@@ -795,6 +795,7 @@ main (int argc, char **argv)
 {
     int status;
 
+    forge_quick (argv);
     g_test_init (&argc, &argv, NULL);
     world = forge_world_new ();
     g_test_add_func ("/verify/truth", test_truth);
