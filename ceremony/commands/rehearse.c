@@ -1,0 +1,181 @@
+/* ceremony rehearse: the whole ceremony on a throw-away token and a test picture, through the same screens and code as a real one. */
+#include <stdio.h>
+#include <string.h>
+#include "ceremony/base/clock.h"
+#include "ceremony/base/encode.h"
+#include "ceremony/base/file.h"
+#include "ceremony/commands/commands.h"
+#include "ceremony/run/rehearsal.h"
+#include "ui/ui.h"
+
+static const char help[] =
+    "usage: ceremony rehearse [SCRIPT] [--unattended] [--fast] [--home DIR] [--policy FILE] [--algorithm NAME]\n"
+    "                         [--camera test|file:PATH|device:PATH|none] [--audio none|test|default|NAME] [--pin-file FILE]\n"
+    "\n"
+    "The whole ceremony on a throw-away software token. Its bundle says that it is a rehearsal and is never accepted.\n"
+    "  --unattended   nobody needs to press a key: the program types at its own screen, at reading speed\n"
+    "  --fast         without waiting for a reader\n"
+    "  --home DIR     keep everything in DIR (default: a new folder under the ceremony home's rehearsals/);\n"
+    "                 after an interruption: ceremony rehearse --home DIR goes on where it stopped\n"
+    "  --pin-file F   the token's PIN is the first line of F (default: a random one, shown before the start)\n";
+
+typedef struct { Rehearsal *rehearsal; Run *run; } Typist;
+
+/* What an unattended operator and witness answer. */
+static char *
+answer (const Question *question, gpointer user_data)
+{
+    static const struct { const char *id, *text; } answers[] = {
+        { "person.name:operator", "Rehearsal operator" }, { "person.name:witness", "Rehearsal witness" },
+        { "person.employer:operator", "Rehearsal subscriber" }, { "person.employer:witness", "Rehearsal CA" },
+        { "person.title:operator", "Release engineer" }, { "person.title:witness", "RA officer" },
+        { "person.initials", "RH" }, { "person.identified_by", "passport" }, { "person.qualification", "none: a rehearsal" },
+        { "person.approval", "none: a rehearsal" },
+    };
+    Typist *typist = user_data;
+    if (question->kind == ASK_PIN)
+        return g_strconcat ("@", typist->rehearsal->pin_path, NULL);
+    if (question->kind == ASK_WORDS) {
+        g_autoptr (GError) error = NULL;
+        char *words = rehearsal_words (typist->rehearsal, run_id (typist->run), run_folder (typist->run), &error);
+        if (words == NULL)
+            fprintf (stderr, "ceremony: %s\n", error->message);
+        return words;
+    }
+    g_autofree char *with_role = g_strdup_printf ("%s:%s", question->id, question->role ? question->role : "");
+    for (gsize i = 0; i < G_N_ELEMENTS (answers); i++)
+        if (strcmp (answers[i].id, with_role) == 0 || strcmp (answers[i].id, question->id) == 0)
+            return g_strdup (answers[i].text);
+    if (question->kind == ASK_YES_NO)
+        return g_strdup ("yes");
+    return question->kind == ASK_CHOICE ? g_strdup ("1") : NULL;
+}
+
+static char *
+new_home (GError **error)
+{
+    guint8 salt[4];
+    random_bytes (salt, sizeof salt);
+    g_autofree char *base = run_home (NULL), *now = clock_format (clock_wall_ms ()), *hex = hex_encode (salt, sizeof salt);
+    g_autofree char *name = g_strdup_printf ("%.10s-%s", now, hex);
+    g_autofree char *home = g_build_filename (base, "rehearsals", name, NULL);
+    return file_mkdir (home, error) ? g_steal_pointer (&home) : NULL;
+}
+
+/* The id of the ceremony under @home that isn't closed and sealed yet; NULL where there is none. */
+static char *
+open_ceremony (const char *home)
+{
+    g_autoptr (json_t) list = run_list (home, NULL);
+    for (gsize i = 0; list != NULL && i < json_array_size (list); i++) {
+        json_t *entry = json_array_get (list, i);
+        const char *state = cjson_str (entry, "state", NULL);
+        if (state != NULL && (strcmp (state, "open") == 0 || strcmp (state, "closed") == 0))
+            return g_strdup (cjson_str (entry, "id", NULL));
+    }
+    return NULL;
+}
+
+static int
+finish (Run *run, const Rehearsal *rehearsal, RunOutcome outcome, const char *home, GError *error)
+{
+    if (outcome == RUN_INTERRUPTED) {
+        if (error != NULL)
+            fprintf (stderr, "ceremony: %s\n", error->message);
+        fprintf (stderr, "ceremony: the rehearsal was interrupted; nothing recorded so far is lost. Go on with: ceremony rehearse --home %s\n", home);
+        return 1;
+    }
+    printf ("Rehearsal %s. Bundle:\n  %s\n\nLook at it:\n  ceremony verify --trust %s %s\n", outcome == RUN_ABORTED ? "aborted" : "completed", run_bundle (run),
+            rehearsal->trust_dir, run_bundle (run));
+    return outcome == RUN_ABORTED ? 1 : 0;
+}
+
+static int
+rehearse (const char *home, const RehearsalOptions *options, gboolean unattended)
+{
+    g_autoptr (GError) error = NULL;
+    g_autoptr (Rehearsal) rehearsal = rehearsal_prepare (options, &error);
+    if (rehearsal == NULL) {
+        fprintf (stderr, "ceremony: %s\n", error->message);
+        return 1;
+    }
+    if (!unattended && options->pin_path == NULL) {
+        g_autofree char *pin = NULL;
+        if (g_file_get_contents (rehearsal->pin_path, &pin, NULL, NULL))
+            printf ("A rehearsal on a throw-away token. Its PIN, which you will be asked for: %sPress Enter to begin.\n", pin);
+        if (getchar () == EOF)
+            return 1;
+    }
+    UiOptions ui = { .headless = FALSE };
+    RunView *view = ui_run_view_new (&ui, &error);
+    if (view == NULL) {
+        fprintf (stderr, "ceremony: %s\n", error->message);
+        return 1;
+    }
+    g_autofree char *id = open_ceremony (home);
+    Run *run = id ? run_resume (home, id, view, &error) : run_new (rehearsal->setup, view, &error);
+    Typist typist = { rehearsal, run };
+    RunOutcome outcome = RUN_INTERRUPTED;
+    if (run != NULL) {
+        if (unattended)
+            ui_autopilot_attach (view, &(AutopilotOptions){ .answer = answer, .user_data = &typist, .fast = options->fast });
+        outcome = run_main (run, &error);
+    }
+    view->free (view);
+    if (run == NULL) {
+        fprintf (stderr, "ceremony: %s\n", error->message);
+        return 1;
+    }
+    int status = finish (run, rehearsal, outcome, home, error);
+    run_free (run);
+    return status;
+}
+
+/* The text option that @name is, or NULL. */
+static const char **
+text_option (RehearsalOptions *options, const char **home, const char *name)
+{
+    struct { const char *name; const char **at; } texts[] = {
+        { "--home", home }, { "--policy", &options->policy_path }, { "--algorithm", &options->algorithm }, { "--camera", &options->camera },
+        { "--audio", &options->audio }, { "--pin-file", &options->pin_path },
+    };
+    for (gsize i = 0; i < G_N_ELEMENTS (texts); i++)
+        if (strcmp (texts[i].name, name) == 0)
+            return texts[i].at;
+    return NULL;
+}
+
+int
+command_rehearse (int argc, char **argv)
+{
+    RehearsalOptions options = { 0 };
+    gboolean unattended = FALSE;
+    const char *home = NULL;
+    for (int i = 1; i < argc; i++) {
+        const char **text = text_option (&options, &home, argv[i]);
+        if (strcmp (argv[i], "--help") == 0) {
+            fputs (help, stdout);
+            return 0;
+        }
+        if (strcmp (argv[i], "--unattended") == 0)
+            unattended = TRUE;
+        else if (strcmp (argv[i], "--fast") == 0)
+            options.fast = TRUE;
+        else if (text != NULL && i + 1 < argc)
+            *text = argv[++i];
+        else if (argv[i][0] != '-' && options.script_path == NULL)
+            options.script_path = argv[i];
+        else {
+            fputs (help, stderr);
+            return 2;
+        }
+    }
+    g_autoptr (GError) error = NULL;
+    g_autofree char *made = home ? run_home (home) : new_home (&error);
+    if (made == NULL) {
+        fprintf (stderr, "ceremony: %s\n", error->message);
+        return 1;
+    }
+    options.home = made;
+    return rehearse (made, &options, unattended);
+}

@@ -1,0 +1,23 @@
+/* What a rehearsal needs and a real ceremony brings: a throw-away token, an appliance, a CA that orders, a witness with a secret. All lie in one folder. */
+#pragma once
+#include "ceremony/run/run.h"
+
+typedef struct {
+    const char *home;           /* made where missing; what is there already (a rehearsal that was interrupted) is taken again */
+    const char *script_path, *policy_path, *algorithm, *camera, *audio; /* NULL: defaults */
+    const char *pin_path;       /* file whose first line is the token's PIN; NULL: a random one, in home/rehearsal/pin */
+    gboolean    fast;
+} RehearsalOptions;
+
+typedef struct {
+    RunSetup *setup;
+    char     *trust_dir;        /* for verify --trust */
+    char     *pin_path;
+    guint8    secret[32];       /* the witness's */
+} Rehearsal;
+
+Rehearsal *rehearsal_prepare (const RehearsalOptions *options, GError **error);
+void       rehearsal_free (Rehearsal *self);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (Rehearsal, rehearsal_free)
+/* The witness's eight words for the opening checkpoint of the ceremony in @folder, read from its journal as a witness would read them from the QR. g_free. */
+char      *rehearsal_words (const Rehearsal *self, const char *ceremony, const char *folder, GError **error);
