@@ -20,6 +20,8 @@ static const struct {
     { "order", "make, show or check an order", command_order },
     { "resume", "go on with an interrupted ceremony", command_resume },
     { "run", "hold a ceremony: guide, record, close the evidence", command_run },
+    { "rehearse", "hold a whole ceremony on a throw-away token", command_rehearse },
+    { "play", "look at the recorded video", command_play },
     { "script", "check a ceremony script, or print it on paper", command_script },
     { "seal", "the witness's statement and signature", command_seal },
     { "tokens", "list the tokens here, and which keys each can generate", command_tokens },

@@ -19,3 +19,5 @@ int command_verify (int argc, char **argv);
 int command_version (int argc, char **argv);
 int command_script (int argc, char **argv);
 int command_tokens (int argc, char **argv);
+int command_rehearse (int argc, char **argv);
+int command_play (int argc, char **argv);
