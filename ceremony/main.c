@@ -20,6 +20,7 @@ static const struct {
     { "order", "make, show or check an order", command_order },
     { "resume", "go on with an interrupted ceremony", command_resume },
     { "run", "hold a ceremony: guide, record, close the evidence", command_run },
+    { "doctor", "what this machine has and lacks for a ceremony", command_doctor },
     { "rehearse", "hold a whole ceremony on a throw-away token", command_rehearse },
     { "play", "look at the recorded video", command_play },
     { "script", "check a ceremony script, or print it on paper", command_script },

@@ -19,5 +19,6 @@ int command_verify (int argc, char **argv);
 int command_version (int argc, char **argv);
 int command_script (int argc, char **argv);
 int command_tokens (int argc, char **argv);
+int command_doctor (int argc, char **argv);
 int command_rehearse (int argc, char **argv);
 int command_play (int argc, char **argv);
