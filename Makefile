@@ -130,6 +130,14 @@ check-built:
 	@$(MAKE) --no-print-directory -j2 SAN=1 tests
 	@tests/run-all
 
+$(B)/tests/bench/%: $(B)/obj/tests/bench/%.o $(B)/libceremony.a
+	@mkdir -p $(@D)
+	$(call say,LD)
+	$(Q)$(CC) $(CFLAGS_ALL) $(LINKHARD) $^ -o $@ $(LD_CEREMONY)
+
+bench: all $(B)/tests/bench/journal
+	@BUILD=$(B) tests/bench/run.sh
+
 unit: $(UNIT_BIN)
 	@BUILD=$(B) prove --exec tests/run-one -j2 $(UNIT_BIN)
 
