@@ -11,13 +11,15 @@
 static const char help[] =
     "usage: ceremony rehearse [SCRIPT] [--unattended] [--fast] [--home DIR] [--policy FILE] [--algorithm NAME]\n"
     "                         [--camera test|file:PATH|device:PATH|none] [--audio none|test|default|NAME] [--pin-file FILE]\n"
+    "                         [--module FILE]\n"
     "\n"
     "The whole ceremony on a throw-away software token. Its bundle says that it is a rehearsal and is never accepted.\n"
     "  --unattended   nobody needs to press a key: the program types at its own screen, at reading speed\n"
     "  --fast         without waiting for a reader\n"
     "  --home DIR     keep everything in DIR (default: a new folder under the ceremony home's rehearsals/);\n"
     "                 after an interruption: ceremony rehearse --home DIR goes on where it stopped\n"
-    "  --pin-file F   the token's PIN is the first line of F (default: a random one, shown before the start)\n";
+    "  --pin-file F   the token's PIN is the first line of F (default: a random one, shown before the start)\n"
+    "  --module FILE  a PKCS#11 module that stands before SoftHSM's, for trying out faults\n";
 
 typedef struct { Rehearsal *rehearsal; Run *run; } Typist;
 
@@ -137,7 +139,7 @@ text_option (RehearsalOptions *options, const char **home, const char *name)
 {
     struct { const char *name; const char **at; } texts[] = {
         { "--home", home }, { "--policy", &options->policy_path }, { "--algorithm", &options->algorithm }, { "--camera", &options->camera },
-        { "--audio", &options->audio }, { "--pin-file", &options->pin_path },
+        { "--audio", &options->audio }, { "--pin-file", &options->pin_path }, { "--module", &options->module_path },
     };
     for (gsize i = 0; i < G_N_ELEMENTS (texts); i++)
         if (strcmp (texts[i].name, name) == 0)

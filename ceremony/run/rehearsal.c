@@ -175,7 +175,7 @@ prepare (Rehearsal *self, const RehearsalOptions *options, GError **error)
         return FALSE;
     self->trust_dir = g_build_filename (options->home, "trust", NULL);
     RunSetup *setup = self->setup;
-    setup->module_path = soft_token_module (error);
+    setup->module_path = options->module_path ? g_canonicalize_filename (options->module_path, NULL) : soft_token_module (error);
     setup->module_only = TRUE;
     setup->token_uri = g_strdup ("pkcs11:token=" TOKEN_LABEL);
     setup->camera = g_strdup (options->camera ? options->camera : "test");
