@@ -31,7 +31,7 @@ answer (const Question *question, gpointer user_data)
         { "person.name:operator", "Rehearsal operator" }, { "person.name:witness", "Rehearsal witness" },
         { "person.employer:operator", "Rehearsal subscriber" }, { "person.employer:witness", "Rehearsal CA" },
         { "person.title:operator", "Release engineer" }, { "person.title:witness", "RA officer" },
-        { "person.initials", "RH" }, { "person.identified_by", "passport" }, { "person.qualification", "none: a rehearsal" },
+        { "person.initials", "RH" }, { "person.qualification", "none: a rehearsal" },
         { "person.approval", "none: a rehearsal" },
     };
     Typist *typist = user_data;
