@@ -31,10 +31,9 @@ witness_words () {
   ceremony challenge --secret-file "$dir/rehearsal/challenge-secret" --checkpoint "$T/opening" | grep -oE '[a-zA-Z]+( [a-zA-Z]+){7}' | tail -1
 }
 
-# Answers the question that is on the screen. 1: none is.
+# answer DIR SCREEN: answers the question that is on it. 1: none is.
 answer () {
-  local dir=$1 p
-  p=$(still)
+  local dir=$1 p=$2
   case $p in
     *"Initials of the operator"*) type_text OP; keys Enter ;;
     *"Initials of the witness"*) type_text WI; keys Enter ;;
@@ -43,7 +42,7 @@ answer () {
     *"Title or position of the operator"*) type_text "Release engineer"; keys Enter ;;
     *"Title or position of the witness"*) type_text "RA officer"; keys Enter ;;
     *"Typing is hidden"*) type_text "$(cat "$dir/rehearsal/pin")"; keys Enter ;;
-    *"eight words"*) type_text "$(witness_words "$dir")"; keys Enter ;;
+    *"challenge: eight words"*) type_text "$(witness_words "$dir")"; keys Enter ;;
     *"Operator confirms"*) type_text OP; keys Enter ;;
     *"Witness confirms"*) type_text WI; keys Enter ;;
     *"Yes"*"No"*) keys y; keys Enter ;;
@@ -54,10 +53,11 @@ answer () {
 }
 # until_seen DIR PATTERN [QUESTIONS]: answers until the pattern is on the screen.
 until_seen () {
-  local i
+  local i p
   for ((i = 0; i < ${3:-60}; i++)); do
-    pane | grep -qE -e "$2" && return 0
-    answer "$1" || sleep 0.2
+    p=$(still)
+    grep -qE -e "$2" <<<"$p" && return 0
+    answer "$1" "$p" || sleep 0.2
   done
   echo "/$2/ never came up:"; pane; return 1
 }
@@ -68,7 +68,7 @@ start () {
   tm -f /dev/null new-session -d -s main -x "$2" -y "$3" "env TERM=tmux-256color ceremony rehearse --fast --home '$1'; echo \"exit status \$?\"; sleep 600"
   wait_for 'Press Enter to begin' && keys Enter && wait_for 'Step 1 of 20|1/20|Welcome'
 }
-fits () { [ "$(pane | awk '{ if (length($0) > m) m = length($0) } END { print m }')" -le "$1" ]; }
+fits () { [ "$(pane | wc -L)" -le "$1" ]; }
 event () { sqlite3 -readonly "$1"/ceremonies/*/journal.db "select line from events" | grep -qE -e "$2"; }
 genuine () {
   ceremony verify --json --trust "$1/trust" "$1"/ceremonies/*/*.asice >"$T/verdict"
@@ -82,9 +82,9 @@ ok "to the PIN by keys" until_seen "$small" 'Typing is hidden'
 type_text 00000000; keys Enter
 ok "a wrong PIN is told" wait_for '[Ww]rong|incorrect|refused'
 ok "and journaled, without the PIN" event "$small" '"type":"token.refused"'
-ok "the right PIN, and on to the challenge" until_seen "$small" 'eight words'
+ok "the right PIN, and on to the challenge" until_seen "$small" 'challenge: eight words'
 tm resize-window -t main -x 120 -y 36
-ok "resized to 120x36 in the middle: the question is still there" wait_for 'eight words'
+ok "resized to 120x36 in the middle: the question is still there" wait_for 'challenge: eight words'
 ok "the resize is in the journal" wait_for '.' 1
 ok "to the end by keys" until_seen "$small" 'exit status' 120
 ok "with exit status 0" wait_for 'exit status 0'
