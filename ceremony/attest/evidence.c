@@ -346,14 +346,24 @@ inflate_gzip (Sorter *s, const guint8 *data, gsize len, GError **error)
     return g_bytes_new (out, made);
 }
 
-/* Marvell's response header: four 32-bit words, the third being the whole length (firmware 3.x), the first 0 (success). */
+static guint32
+be32 (const guint8 *p)
+{
+    return (guint32) p[0] << 24 | (guint32) p[1] << 16 | (guint32) p[2] << 8 | p[3];
+}
+
+static guint
+be16 (const guint8 *p)
+{
+    return (guint) p[0] << 8 | p[1];
+}
+
+/* Marvell's response header: four 32-bit words, the first 0 (success), the third the whole length (firmware 3.x). */
 static gboolean
 looks_marvell (const guint8 *p, gsize n)
 {
-    return n > 256 + 32 && p[0] == 0 && p[1] == 0 && p[2] == 0 && p[3] == 0 && (guint32) (p[8] << 24 | p[9] << 16 | p[10] << 8 | p[11]) == n;
+    return n > 256 + 32 && be32 (p) == 0 && be32 (p + 8) == n;
 }
-
-static guint be16 (const guint8 *p) { return (guint) p[0] << 8 | p[1]; }
 
 static gboolean tpm_hash (guint alg) { return alg == 0x0004 || (alg >= 0x000b && alg <= 0x000d); }
 
