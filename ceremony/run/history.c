@@ -14,7 +14,7 @@ run_event (Run *run, const char *type, const char *actor, json_t *data, GError *
     }
     if (journal_append (run->journal, type, actor, run->step ? run->step->id : "", data, NULL, &failed))
         return TRUE;
-    g_prefix_error (&failed, "journal: %s could not be committed: ", type);
+    g_prefix_error (&failed, "%s could not be journaled: ", type);
     if (!g_error_matches (failed, BASE_ERROR, BASE_ERROR_FORMAT) && run->fault == NULL) {
         run->fault = g_error_copy (failed);
         run->stop = STOP_FAULT;

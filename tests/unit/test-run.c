@@ -1,5 +1,8 @@
 /* Whole ceremonies with a scripted person on SoftHSM, recorded by the real ceremony-media: to the evidence, aborted, with a wrong PIN, a twin key, killed and resumed. */
+#include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
+#include <sys/mount.h>
 #include <unistd.h>
 #include <glib/gstdio.h>
 #include <openssl/pem.h>
@@ -809,6 +812,94 @@ test_recorder_missing (void)
     end (&c);
 }
 
+/* ── the disk is full ── */
+
+/* A disk of our own over @folder, for this process and what it starts. */
+static gboolean
+mount_small_disk (const char *folder)
+{
+    g_autofree char *uid_map = g_strdup_printf ("0 %u 1", getuid ()), *gid_map = g_strdup_printf ("0 %u 1", getgid ());
+
+    if (unshare (CLONE_NEWNS) != 0) {
+        if (unshare (CLONE_NEWUSER | CLONE_NEWNS) != 0)
+            return FALSE;
+        g_file_set_contents ("/proc/self/setgroups", "deny", -1, NULL);
+        g_file_set_contents ("/proc/self/uid_map", uid_map, -1, NULL);
+        g_file_set_contents ("/proc/self/gid_map", gid_map, -1, NULL);
+    }
+    return mount (NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 && mount ("none", folder, "tmpfs", 0, "size=205m") == 0;
+}
+
+static char *
+filler_path (void)
+{
+    return g_build_filename (home, "filler", NULL);
+}
+
+static gboolean
+fill_disk (Scripted *view, const Question *question, Answer *answer, gpointer data)
+{
+    g_autofree char *path = filler_path ();
+    g_autofree char *zeros = g_malloc0 (65536);
+
+    if (strcmp (question->id, "clock") == 0 && !g_file_test (path, G_FILE_TEST_EXISTS)) {
+        int fd = open (path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+        for (gsize n = 65536; n >= 512; n /= 2)
+            while (write (fd, zeros, n) > 0)
+                ;
+        close (fd);
+        view->silent = TRUE;                /* the full disk ends the question */
+        return TRUE;
+    }
+    if (strcmp (question->id, "recorder.failed") == 0)
+        answer->choice = 1;                 /* stop here */
+    return strcmp (question->id, "recorder.failed") == 0;
+}
+
+static void
+run_on_small_disk (void)
+{
+    Case c = { 0 };
+    g_autofree char *filler = NULL, *keys = NULL;
+    g_autoptr(GError) error = NULL;
+
+    g_free (home);
+    home = g_build_filename (dir, "small", NULL);
+    g_mkdir (home, 0700);
+    g_assert_true (mount_small_disk (home));
+    keys = run_appliance_dir (home);
+    g_assert_true (appliance_init (keys, "test", &error));
+    filler = filler_path ();
+    begin (&c, fill_disk);
+    go_on (&c);
+    g_assert_cmpint (c.outcome, ==, RUN_INTERRUPTED);
+    g_printerr ("%s\n", c.error ? c.error->message : "stopped by the operator's choice");
+    g_assert_cmpint (g_unlink (filler), ==, 0);
+    resume (&c, NULL);
+    go_on (&c);
+    g_assert_no_error (c.error);
+    g_assert_cmpint (c.outcome, ==, RUN_COMPLETED);
+    verify_with (run_bundle (c.run), VERIFY_NO_VIDEO | VERIFY_EVIDENCE_ONLY, TRUE);
+    look (&c);
+    check_completed (&c);
+    g_printerr ("whole after all\n");
+    end (&c);
+}
+
+static void
+test_full (void)
+{
+    if (!spawn ("unshare", "-m", "true", NULL) && !spawn ("unshare", "-Urm", "true", NULL)) {
+        g_test_skip ("no mount namespace can be had here");
+        return;
+    }
+    g_setenv ("TEST_DIR", dir, TRUE);
+    g_test_trap_subprocess ("/run/subprocess/full", 0, 0);
+    g_unsetenv ("TEST_DIR");
+    g_test_trap_assert_passed ();
+    g_test_trap_assert_stderr ("*whole after all*");
+}
+
 /* In a process of its own, which dies as by a power cut right after an event of that type was committed. */
 static void
 die (Journal *journal, const Event *event, gpointer type)
@@ -846,6 +937,7 @@ kill_and_resume (const char *type)
     g_setenv ("TEST_HOME", home, TRUE);
     g_setenv ("TEST_DIR", dir, TRUE);
     g_test_trap_subprocess ("/run/subprocess/until-killed", 0, 0);
+    g_unsetenv ("TEST_DIR");
     g_assert_false (g_test_trap_has_passed ());
     list = run_list (home, &error);
     g_assert_cmpuint (json_array_size (list), ==, 1);
@@ -985,7 +1077,9 @@ main (int argc, char **argv)
         g_autofree char *path = g_strconcat ("/run/killed/", types[i], NULL);
         g_test_add_data_func (path, types[i], test_killed);
     }
+    g_test_add_func ("/run/full", test_full);
     g_test_add_func ("/run/subprocess/until-killed", run_until_killed);
+    g_test_add_func ("/run/subprocess/full", run_on_small_disk);
     status = g_test_run ();
     if (!g_getenv ("TEST_DIR"))
         file_remove_tree (dir, NULL);
