@@ -36,6 +36,21 @@ RunSetup *run_setup_from_json (const json_t *json, GError **error);
 
 typedef struct Run Run;
 
+/* The questions that a ceremony asks, by their id (view.h): what an autopilot must be able to answer. With :role where more than one role is asked.
+ *   read request unplug.ready liveness.operator   CONTINUE      page (full-screen text)                       CONTINUE
+ *   consent:ROLE represent clock token.shown liveness   YES_NO  confirm:ROLE                                  CONFIRM (initials)
+ *   person.name: person.initials: person.employer: person.title: person.qualification: person.approval:       TEXT
+ *   person.identified_by: token token.shared      CHOICE        pin pin.context                               PIN
+ *   challenge (WORDS) challenge.own (TEXT): the opening checkpoint's note is in the question's qr
+ *   unplug.out unplug.in   CONTINUE: shown while the token is being watched; answering gives up waiting
+ * when something went wrong:
+ *   act.failed (try again, stop here, abort) token.absent (look again, abort) token.locked recorder.failed    CHOICE        pin.final   YES_NO
+ * by function keys:
+ *   note.role deviation.role CHOICE, note.text deviation.expected deviation.happened deviation.decided break.reason abort.reason TEXT,
+ *   break.end CONTINUE, abort.confirm YES_NO
+ * of a local witness, when the evidence is closed:
+ *   seal.pin PIN, seal.opinion CHOICE, seal.remarks seal.not_seen TEXT, seal.sign YES_NO */
+
 typedef enum {
     RUN_COMPLETED,              /* evidence closed, outcome completed */
     RUN_ABORTED,                /* evidence closed, outcome aborted */
