@@ -17,7 +17,7 @@ one () {
   # The last events leave nothing to resume but the evidence; the first one may leave nothing at all.
   ceremony rehearse --unattended --fast --home "$dir" </dev/null >"$dir/log2" 2>&1 || { echo "no resume: $(tail -3 "$dir/log2")"; return; }
   local bundle
-  bundle=$(ls "$dir"/ceremonies/*/*.asice 2>/dev/null | tail -1)
+  bundle=$(ls "$dir"/ceremonies/*/20*.asice 2>/dev/null | tail -1)
   [ -n "$bundle" ] || { echo "no bundle: $(tail -3 "$dir/log2")"; return; }
   ceremony verify --json --trust "$dir/trust" "$bundle" >"$dir/verdict" 2>"$dir/verify.log"
   python3 - "$dir/verdict" "$bundle" "$@" <<'PY'

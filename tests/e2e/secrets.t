@@ -35,7 +35,7 @@ ok "command lines were seen" grep -q rehearse "$T/cmdlines"
 ok "not in a command line" absent "$T/cmdlines"
 ok "not in an environment" absent "$T/environs"
 ok "not in the work folder: journal, recordings, logs, setup" absent "$home"
-mkdir "$T/x" && unzip -q -d "$T/x" "$home"/ceremonies/*/*.asice
+mkdir "$T/x" && unzip -q -d "$T/x" "$home"/ceremonies/*/20*.asice
 ok "not in the bundle" absent "$T/x"
 ok "not in what the program printed" absent "$T/log"
 ok "core dumps are switched off" grep -qE 'Max core file size +0 +0' "$T/limits"
