@@ -312,9 +312,14 @@ attest_verify (GPtrArray *inputs, GBytes *csr, const guint8 *spki_sha256, GBytes
         return NULL;
     g_autoptr (GPtrArray) claims = g_ptr_array_new_with_free_func ((GDestroyNotify) attest_result_free);
     g_autoptr (GPtrArray) leftovers = g_ptr_array_new_with_free_func (g_free);
-    AttestJob job = { ev, anchors, challenge, claims, leftovers };
+    AttestJob job = { ev, anchors, challenge, claims, leftovers, NULL };
     for (guint i = 0; i < G_N_ELEMENTS (vendors); i++)
         vendors[i].collect (&job);
+    if (job.unreadable) {
+        g_set_error_literal (error, BASE_ERROR, BASE_ERROR_FORMAT, job.unreadable);
+        g_free (job.unreadable);
+        return NULL;
+    }
     for (guint i = 0; i < claims->len; i++)
         apply_denies (&job, claims->pdata[i]);
     AttestResult *result = claims->len ? choose (&job, spki_sha256) : nothing_found (&job);

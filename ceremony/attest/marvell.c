@@ -404,11 +404,12 @@ judge (AttestJob *job, const AttestBlob *blob)
     gboolean readable = read_response (p, n, objects, &count);
     const Object *private_key = readable ? pick (objects, count, CLASS_PRIVATE) : NULL, *public_key = readable ? pick (objects, count, CLASS_PUBLIC) : NULL;
     g_autoptr (GBytes) spki = private_key ? key_of (private_key, &why) : NULL;
-    AttestResult *claim = claim_new (job, "marvell", "Google Cloud HSM", spki, blob->file);
     if (!readable) {
-        claim_refuse (claim, "the attestation's body isn't in a form that Marvell's firmware writes: damaged or cut off");
+        g_free (job->unreadable);
+        job->unreadable = g_strdup_printf ("%s: what is in it isn't an attestation as Marvell's firmware writes it; it may be damaged or cut off", blob->file);
         return;
     }
+    AttestResult *claim = claim_new (job, "marvell", "Google Cloud HSM", spki, blob->file);
     GBytes *signer = find_signer (job, p, n, &raw);
     if (!signer)
         claim_refuse (claim, "the attestation's body isn't signed by the key of any certificate given: it was altered, or the partition's certificate is missing");

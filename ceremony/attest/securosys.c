@@ -14,15 +14,17 @@ static void silence (void *ctx, const char *format, ...) { }
 
 /* No DTD, no entities, no network, no XInclude; libxml2's own depth bound of 256 holds, as XML_PARSE_HUGE isn't given. */
 static xmlDoc *
-parse_xml (GBytes *bytes)
+parse_xml (GBytes *bytes, gboolean *banned)
 {
     gsize n;
     const char *p = g_bytes_get_data (bytes, &n);
-    if (n > XML_MAX_LEN || g_strstr_len (p, (gssize) n, "<!DOCTYPE") || g_strstr_len (p, (gssize) n, "<!ENTITY"))
+    *banned = n > XML_MAX_LEN || g_strstr_len (p, (gssize) n, "<!DOCTYPE") || g_strstr_len (p, (gssize) n, "<!ENTITY");
+    if (*banned)
         return NULL;
     xmlSetGenericErrorFunc (NULL, silence);
     xmlDoc *doc = xmlReadMemory (p, (int) n, NULL, NULL, XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING | XML_PARSE_NOCDATA);
     if (doc && (doc->intSubset || doc->extSubset)) {
+        *banned = TRUE;
         xmlFreeDoc (doc);
         doc = NULL;
     }
@@ -175,14 +177,20 @@ find_signer (AttestJob *job, GBytes *xml, GBytes *signature)
 static void
 judge (AttestJob *job, const AttestBlob *xml, GBytes *signature)
 {
-    xmlDoc *doc = parse_xml (xml->bytes);
+    gboolean banned;
+    xmlDoc *doc = parse_xml (xml->bytes, &banned);
+    if (!doc && !banned) {
+        g_free (job->unreadable);
+        job->unreadable = g_strdup_printf ("%s: not a well-formed XML document; it may be damaged or cut off", xml->file);
+        return;
+    }
     xmlNode *root = doc ? xmlDocGetRootElement (doc) : NULL;
     gboolean private_key = root && xmlStrEqual (root->name, BAD_CAST "private_key");
     g_autoptr (GBytes) spki = private_key ? decode_key (root) : NULL;
     AttestResult *claim = claim_new (job, "securosys", "Securosys", spki, xml->file);
     const AttestCert *signer = signature ? find_signer (job, xml->bytes, signature) : NULL;
     if (!root)
-        claim_refuse (claim, "the XML document can't be read as an attestation (well-formed, without document type and entities)");
+        claim_refuse (claim, "the XML document brings a document type or entities, or is far too large: no attestation does");
     else if (!signature)
         claim_refuse (claim, "the document's signature isn't among the files");
     else if (!signer)

@@ -9,6 +9,7 @@ typedef struct {
     GBytes              *challenge;             /* may be NULL */
     GPtrArray           *claims;                /* AttestResult, owned */
     GPtrArray           *leftovers;             /* char *: what was there beside an attestation, for the message when there is none */
+    char                *unreadable;            /* FILE: what it isn't; set by a vendor whose file turns out to be none of its kind */
 } AttestJob;
 
 typedef struct {

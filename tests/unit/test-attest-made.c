@@ -456,8 +456,14 @@ test_securosys (void)
     pki_expect (primus (&(Primus) { .element = "secret_key" }), a, "symmetric key");
     pki_expect (primus (&(Primus) { .element = "public_key" }), a, "isn't the attestation of a private key");
     pki_expect (primus (&(Primus) { .key_text = "AAAA" }), a, "no public key");
-    pki_expect (primus (&(Primus) { .head = "<!DOCTYPE private_key [<!ENTITY e SYSTEM \"file:///etc/hostname\">]>" }), a, "can't be read as an attestation");
-    pki_expect (primus (&(Primus) { .key_text = "&undefined;" }), a, "can't be read as an attestation");
+    pki_expect (primus (&(Primus) { .head = "<!DOCTYPE private_key [<!ENTITY e SYSTEM \"file:///etc/hostname\">]>" }), a, "brings a document type");
+    static const char *const broken[] = { "&undefined;", "</public_key>", "<public_key>" };
+    for (guint i = 0; i < G_N_ELEMENTS (broken); i++) {
+        g_autoptr (GPtrArray) inputs = primus (&(Primus) { .key_text = broken[i] });
+        g_autoptr (GError) error = NULL;
+        g_assert_null (attest_verify (inputs, NULL, NULL, NULL, a, &error));
+        g_assert_nonnull (strstr (error->message, "not a well-formed XML"));
+    }
     pki_expect (primus (&(Primus) { .no_signature = TRUE }), a, "signature isn't among the files");
     pki_expect (primus (&(Primus) { .signer = key }), a, "isn't signed by the key of any certificate");
     pki_expect (primus (&(Primus) { .signer = stranger }), a, "isn't a device's attestation key");
