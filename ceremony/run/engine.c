@@ -270,5 +270,6 @@ run_main (Run *run, GError **error)
     for (gsize i = 0; i < G_N_ELEMENTS (signals); i++)
         g_source_remove (sources[i]);
     g_clear_pointer (&run->recorder, recorder_free);
+    run_loud (run);
     return outcome;
 }

@@ -28,6 +28,7 @@ struct Run {
     RunView    *view;           /* borrowed */
     char       *home, *id, *folder, *origin, *bundle;
     int         lock_fd;
+    int         stderr_fd;      /* where standard error was, while it goes to a log; -1 */
     gboolean    resumed, sealed;
 
     Order      *order;          /* NULL without one; owns script and policy then */
@@ -136,6 +137,9 @@ gboolean run_step_finished (Run *run, const ScriptStep *step);  /* step.done or 
 gboolean run_close (Run *run, GError **error);                  /* closing.c: from recording.closing to the container, whatever is missing of it */
 gboolean run_local_seal (Run *run, GError **error);             /* closing.c: where a local witness may sign */
 gboolean run_begin_sitting (Run *run, GError **error);          /* resume.c: ceremony.resumed, and what recordings left behind */
+/* quiet.c: standard error to HOME/modules.log, and back to where it was. */
+void run_quiet (Run *run);
+void run_loud (Run *run);
 /* run.c: what run_new and run_resume share once the folder is there: appliance, journal key, people, modules. */
 Run *run_alloc (const RunSetup *setup, RunView *view);
 gboolean run_load_plan (Run *run, const char *order_path, const char *script_path, const char *policy_path, GError **error);

@@ -72,7 +72,7 @@ run_alloc (const RunSetup *setup, RunView *view)
 
     run->setup = copy_setup (setup);
     run->view = view;
-    run->lock_fd = -1;
+    run->lock_fd = run->stderr_fd = -1;
     run->home = run_home (setup->home);
     run->context = g_main_context_default ();
     return run;
@@ -84,9 +84,12 @@ run_free (Run *run)
     if (run == NULL)
         return;
     g_clear_pointer (&run->recorder, recorder_free);
+    if (run->modules)
+        run_quiet (run);
     g_clear_pointer (&run->key, token_key_free);
     g_clear_pointer (&run->token, token_close);
     g_clear_pointer (&run->modules, token_modules_free);
+    run_loud (run);
     g_clear_pointer (&run->journal, journal_close);
     g_clear_pointer (&run->note_key, note_key_free);
     g_clear_pointer (&run->appliance, appliance_free);
@@ -207,12 +210,13 @@ run_check_machine (Run *run, GError **error)
                      "smaller font, then start again", cols, rows);
         return FALSE;
     }
+    run_quiet (run);
     run->modules = token_modules_load (run->setup->module_path, run->setup->module_only, warnings, error);
     if (run->modules == NULL)
         return FALSE;
     screen_init (run);
     if (warnings->len > 0)
-        screen_say (run, MOOD_WARNING, "A PKCS#11 module was passed over: %s", (const char *) g_ptr_array_index (warnings, 0));
+        screen_say (run, MOOD_WARNING, "A PKCS#11 module was passed over, which matters only where the token needs it: %s", (const char *) g_ptr_array_index (warnings, 0));
     return TRUE;
 }
 
