@@ -181,7 +181,7 @@ yaml_tree_parse (const char *name, const void *data, gsize len, GError **error)
     if (!yaml_parser_initialize (&r.parser))
         g_error ("out of memory");
     yaml_parser_set_encoding (&r.parser, YAML_UTF8_ENCODING);
-    yaml_parser_set_input_string (&r.parser, data, len);
+    yaml_parser_set_input_string (&r.parser, len > 0 ? data : (const void *) "", len);   /* libyaml aborts on NULL, which empty GBytes hold */
     g_autoptr (YamlNode) root = NULL;
     yaml_event_t event;
     if (expect (&r, YAML_STREAM_START_EVENT, "not YAML", error) && expect (&r, YAML_DOCUMENT_START_EVENT, "the file is empty", error) &&

@@ -72,6 +72,9 @@ test_no_script (void)
     g_assert_null (script_parse ("s.yaml", "", 0, &error));
     g_assert_nonnull (strstr (error->message, "the file is empty"));
     g_clear_error (&error);
+    g_assert_null (script_parse ("s", NULL, 0, &error));      /* as an empty GBytes gives it */
+    g_assert_error (error, BASE_ERROR, BASE_ERROR_FORMAT);
+    g_clear_error (&error);
     g_assert_null (script_parse ("s.yaml", "a: 1\n---\nb: 2\n", 14, &error));
     g_assert_nonnull (strstr (error->message, "second document"));
     g_clear_error (&error);
