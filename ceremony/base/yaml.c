@@ -5,6 +5,8 @@
 #include <yaml.h>
 #include "ceremony/base/errors.h"
 
+#define PROBLEM_MAX 300         /* characters */
+
 typedef struct {
     yaml_parser_t parser;
     const char   *name;
@@ -216,7 +218,12 @@ yaml_problem (GPtrArray *problems, const char *name, const YamlNode *at, const c
     va_start (args, format);
     g_autofree char *why = g_strdup_vprintf (format, args);
     va_end (args);
-    g_ptr_array_add (problems, g_strdup_printf ("%s:%u:%u: %s", name, at->line, at->column, why));
+    /* A text of the file that is quoted must not look like a line of its own, nor fill the screen. */
+    g_strdelimit (why, "\n\t", ' ');
+    gboolean cut = g_utf8_strlen (why, -1) > PROBLEM_MAX;
+    if (cut)
+        *g_utf8_offset_to_pointer (why, PROBLEM_MAX) = '\0';
+    g_ptr_array_add (problems, g_strdup_printf ("%s:%u:%u: %s%s", name, at->line, at->column, why, cut ? "…" : ""));
 }
 
 gboolean

@@ -65,6 +65,20 @@ test_script_mistakes (void)
     }
 }
 
+/* A quoted text of the file never looks like a line of its own, and never fills the screen. */
+static void
+test_quoted_texts (void)
+{
+    g_autoptr (GError) error = NULL;
+    static const char forged[] = "\"a\\ns.yaml:1:1: all is well\": 1\n";
+    g_assert_null (script_parse ("s.yaml", forged, strlen (forged), &error));
+    g_assert_nonnull (strstr (error->message, "\"a s.yaml:1:1: all is well\": no such key here"));
+    g_clear_error (&error);
+    g_autofree char *key = g_strnfill (9000, 'k'), *text = g_strconcat (key, ": 1\n", NULL);
+    g_assert_null (script_parse ("s.yaml", text, strlen (text), &error));
+    g_assert_cmpuint (strlen (error->message), <, 3000);
+}
+
 static void
 test_no_script (void)
 {
@@ -166,6 +180,7 @@ main (int argc, char **argv)
     g_test_add_func ("/script/default", test_default_script);
     g_test_add_func ("/script/mistakes", test_script_mistakes);
     g_test_add_func ("/script/none", test_no_script);
+    g_test_add_func ("/script/quoted", test_quoted_texts);
     g_test_add_func ("/script/cut", test_cut_anywhere);
     g_test_add_func ("/script/print", test_print);
     g_test_add_func ("/script/acts", test_acts);
