@@ -1,6 +1,6 @@
 /* Runs a fuzzing harness without libFuzzer, as a test: every seed as it is, then mutations of the seeds by a fixed generator, so that a failure comes
- * again. Seeds are the files of tests/fuzz/seeds/NAME, where the program is called fuzz-NAME. FUZZ_ROUNDS sets the number of mutations; arguments
- * are files to run instead (what libFuzzer left as crash-…). A harness fails by aborting. */
+ * again. Seeds are the files of tests/fuzz/seeds/NAME, where the program is called fuzz-NAME. FUZZ_ROUNDS sets the number of mutations, of
+ * which slow harnesses do as many as fit in their time; arguments are files to run instead (what libFuzzer left as crash-…). A harness fails by aborting. */
 #include <glib.h>
 #include <signal.h>
 #include <stdio.h>
@@ -11,6 +11,7 @@
 int LLVMFuzzerTestOneInput (const guint8 *data, gsize size);
 
 #define ROUNDS 12000
+#define SECONDS 3
 #define SEED 8785
 #define MAX_GROWTH 256
 
@@ -96,8 +97,9 @@ set_current (const char *data, gsize len)
     g_byte_array_append (current, (const guint8 *) data, (guint) len);
 }
 
-static void
-run_file (const char *path, guint rounds, GRand *rand)
+/* Gives how many mutations there were: at most @rounds, and none begun after @until (g_get_monotonic_time). */
+static guint
+run_file (const char *path, guint rounds, gint64 until, GRand *rand)
 {
     g_autofree char *seed = NULL;
     gsize len = 0;
@@ -105,7 +107,9 @@ run_file (const char *path, guint rounds, GRand *rand)
         g_error ("%s: can't be read", path);
     set_current (seed, len);
     run_current ();
-    for (guint n = 1; n <= rounds; n++) {
+    guint n = 0;
+    while (n < rounds && g_get_monotonic_time () < until) {
+        n++;
         /* From the seed again now and then; in between one mutation upon another. */
         if (n % 8 == 1 || current->len > len + MAX_GROWTH)
             set_current (seed, len);
@@ -113,6 +117,7 @@ run_file (const char *path, guint rounds, GRand *rand)
             mutate_once (current, rand);
         run_current ();
     }
+    return n;
 }
 
 static int
@@ -144,16 +149,17 @@ main (int argc, char **argv)
     signal (SIGABRT, on_abort);
     if (argc > 1 && argv[1][0] != '-') {
         for (int i = 1; i < argc; i++)
-            run_file (argv[i], 0, rand);
+            run_file (argv[i], 0, 0, rand);
         return 0;
     }
     g_autoptr (GPtrArray) seeds = seeds_of (argv[0]);
     const char *wish = g_getenv ("FUZZ_ROUNDS");
     guint rounds = wish != NULL ? (guint) g_ascii_strtoull (wish, NULL, 10) : ROUNDS;
+    gint64 start = g_get_monotonic_time (), all = wish != NULL ? G_MAXINT64 / 2 : SECONDS * G_USEC_PER_SEC;
     printf ("1..%u\n", seeds->len);
     for (guint i = 0; i < seeds->len; i++) {
-        run_file (seeds->pdata[i], rounds / seeds->len + 1, rand);
-        printf ("ok %u %s, %u mutations\n", i + 1, (const char *) seeds->pdata[i], rounds / seeds->len + 1);
+        guint done = run_file (seeds->pdata[i], rounds / seeds->len + 1, start + all / seeds->len * (i + 1), rand);
+        printf ("ok %u %s, %u mutations\n", i + 1, (const char *) seeds->pdata[i], done);
     }
     g_byte_array_unref (current);
     return 0;
