@@ -137,6 +137,12 @@ test_gpgsm (void)
                      ==, 0);
 }
 
+#ifdef __SANITIZE_ADDRESS__
+#define STEP 29                             /* unwinding the stack at each malloc takes its time */
+#else
+#define STEP 1
+#endif
+
 /* 0x0a turns rsaEncryption into sha256WithRSAEncryption; the rest are bits and their opposite. */
 static const guint8 masks[] = { 0x01, 0x0a, 0x80, 0xff, 0x02, 0x04, 0x08, 0x10, 0x20, 0x40 };
 
@@ -148,7 +154,7 @@ flip_all (const char *name, guint n_masks)
     const guint8 *data = g_bytes_get_data (p7s, &len);
     g_assert_true (verifies (data, len));
     g_autofree guint8 *changed = g_memdup2 (data, len);
-    for (gsize i = 0; i < len; i++)
+    for (gsize i = 0; i < len; i += STEP)
         for (guint m = 0; m < n_masks; m++) {
             changed[i] = data[i] ^ masks[m];
             if (verifies (changed, len))

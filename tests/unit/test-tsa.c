@@ -12,6 +12,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#ifdef __SANITIZE_ADDRESS__
+#define STEP 29                             /* unwinding the stack at each malloc takes its time */
+#else
+#define STEP 1
+#endif
+
 static char *folder, *base;                 /* of the files; of the server's URLs */
 static const char text[] = "a checkpoint's note\n";
 
@@ -124,14 +130,14 @@ test_every_byte (void)
     g_autofree guint8 *changed = g_memdup2 (data, len);
     static const guint8 masks[] = { 0x01, 0x80, 0xff };
     g_assert_true (verifies (data, len));
-    for (gsize i = 0; i < len; i++)
+    for (gsize i = 0; i < len; i += STEP)
         for (guint m = 0; m < G_N_ELEMENTS (masks); m++) {
             changed[i] = data[i] ^ masks[m];
             if (verifies (changed, len))
                 g_error ("byte %" G_GSIZE_FORMAT " xor %02x wasn't seen", i, masks[m]);
             changed[i] = data[i];
         }
-    for (gsize n = 0; n < len; n += 7)
+    for (gsize n = 0; n < len; n += 7 * STEP)
         g_assert_false (verifies (data, n));
 }
 
@@ -240,7 +246,7 @@ test_cades_t (void)
     BIO_free (bio);
     g_assert_cmpint (shell ("openssl cms -verify -binary -inform DER -in t.p7s -content text -CAfile signer.crt -purpose any -cades -out /dev/null 2>>log"), ==, 0);
     g_autofree guint8 *changed = g_memdup2 (data, len);
-    for (gsize i = 0; i < len; i++) {
+    for (gsize i = 0; i < len; i += STEP) {
         changed[i] = data[i] ^ 0x01;
         g_autoptr (Cades) other = cades_verify (changed, len, text, strlen (text), NULL);
         if (other != NULL)
