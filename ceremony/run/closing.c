@@ -3,6 +3,7 @@
 #include "ceremony/bundle/statement.h"
 #include "ceremony/run/recorder.h"
 #include "ceremony/run/seal.h"
+#include <glib/gstdio.h>
 #include <string.h>
 
 static gint64
@@ -227,6 +228,21 @@ call_create (Run *run, gpointer data, GError **error)
     return asice_create (packing->path, packing->items, sign_manifest, NULL, run, error);
 }
 
+/* What a crash while the container was written left of it. */
+static void
+remove_half_written (Run *run)
+{
+    g_autofree char *prefix = g_strdup_printf (".%s.asice.", run->id);
+    g_autoptr(GDir) handle = g_dir_open (run->folder, 0, NULL);
+    const char *name;
+
+    while (handle && (name = g_dir_read_name (handle)) != NULL) {
+        g_autofree char *path = g_build_filename (run->folder, name, NULL);
+        if (g_str_has_prefix (name, prefix))
+            g_unlink (path);
+    }
+}
+
 static gboolean
 write_bundle (Run *run, const char *note, GError **error)
 {
@@ -234,6 +250,7 @@ write_bundle (Run *run, const char *note, GError **error)
     g_autoptr(GPtrArray) items = NULL;
     Packing packing = { .path = path };
 
+    remove_half_written (run);
     if (!g_file_test (path, G_FILE_TEST_EXISTS)) {
         if ((items = bundle_items (run, note, error)) == NULL)
             return FALSE;

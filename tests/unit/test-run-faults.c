@@ -134,6 +134,44 @@ test_faults (void)
     }
 }
 
+/* Each call of a whole ceremony fails once, a step apart: whatever it was, the act can be tried again and the journal tells the truth. */
+static gboolean
+mend (Scripted *view, const Question *question, Answer *answer, gpointer data)
+{
+    if (strcmp (question->id, "act.failed") != 0)
+        return FALSE;
+    misbehave ("");
+    answer->choice = scripted_times_asked (view, "act.failed") < 4 ? 0 : 2;
+    return TRUE;
+}
+
+static void
+test_sweep (void)
+{
+    guint failed = 0;
+
+    for (guint n = 5; !no_wrapper () && n < 3000; n += n < 200 ? 13 : 61) {
+        g_autofree char *how = g_strdup_printf ("failall %u 0x30\n", n);
+        Case c = { .module = wrapper };
+        begin (&c, mend);
+        misbehave (how);
+        go_on (&c);
+        g_assert_no_error (c.error);
+        gboolean asked = scripted_times_asked (c.view, "act.failed") > 0;
+        if (asked || c.outcome != RUN_COMPLETED)
+            g_test_message ("call %u: %s", n, c.outcome == RUN_COMPLETED ? "completed" : "aborted");
+        failed += asked;
+        look (&c);
+        check_closed (&c, c.outcome == RUN_COMPLETED ? "completed" : "aborted");
+        gboolean beyond = !asked && n > 600;
+        end (&c);
+        if (beyond)
+            break;
+    }
+    g_test_message ("%u ceremonies had an act that failed", failed);
+    g_assert_cmpuint (failed, >, 0);
+}
+
 static void
 test_twin_after (void)
 {
@@ -225,12 +263,20 @@ kill_recorder (Scripted *view, const Question *question, Answer *answer, gpointe
     return FALSE;
 }
 
+static gboolean
+stop_recorder (Scripted *view, const Question *question, Answer *answer, gpointer data)
+{
+    if (strcmp (question->id, "clock") == 0)
+        signal_recorder (SIGSTOP);
+    return FALSE;
+}
+
 static void
-test_recorder (void)
+test_recorder (gconstpointer hook)
 {
     Case c = { 0 };
 
-    begin (&c, kill_recorder);
+    begin (&c, (ScriptedHook) hook);
     go_on (&c);
     g_assert_no_error (c.error);
     g_assert_cmpint (c.outcome, ==, RUN_COMPLETED);
@@ -372,10 +418,14 @@ main (int argc, char **argv)
     g_test_add_func ("/run/twin", test_twin);
     g_test_add_func ("/run/unplug", test_unplug);
     g_test_add_func ("/run/faults", test_faults);
+    if (g_test_slow ())
+        g_test_add_func ("/run/sweep", test_sweep);
     g_test_add_func ("/run/twin-after", test_twin_after);
     g_test_add_func ("/run/locked", test_locked);
     g_test_add_func ("/run/absent", test_absent);
-    g_test_add_func ("/run/recorder", test_recorder);
+    g_test_add_data_func ("/run/recorder/dies", kill_recorder, test_recorder);
+    if (g_test_slow ())
+        g_test_add_data_func ("/run/recorder/hangs", stop_recorder, test_recorder);
     g_test_add_func ("/run/recorder-missing", test_recorder_missing);
     g_test_add_func ("/run/full", test_full);
     g_test_add_func ("/run/subprocess/full", run_on_small_disk);
