@@ -5,8 +5,8 @@ bundle=$(rehearsed_bundle)
 mkdir "$T/hand" && cd "$T/hand"
 blocks=$(awk '/^```sh$/ { n++; f = 1; next } /^```$/ { f = 0 } f { print > ("'"$T"'/block-" sprintf("%02d", n) ".sh") } END { print n }' "$ROOT/docs/verify-by-hand.md")
 plan "$((blocks + 1))"
-for n in $(seq -w 1 99 | head -n "$blocks"); do
-  ok "block $n of docs/verify-by-hand.md" env BUNDLE="$bundle" bash -e -o pipefail "$T/block-$n.sh"
+for block in $(seq -w 1 99 | head -n "$blocks"); do
+  ok "block $block of docs/verify-by-hand.md" env BUNDLE="$bundle" bash -e -o pipefail "$T/block-$block.sh"
 done
 printf x | dd of=evidence.json bs=1 seek=40 conv=notrunc status=none
 not_ok "a changed file is found by hand too" env BUNDLE="$bundle" bash -e -o pipefail "$T/block-02.sh"
