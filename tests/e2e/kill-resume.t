@@ -61,6 +61,6 @@ plan "$(wc -l <"$T/cases")"
 nl -w1 -s' ' "$T/cases" | xargs -P "${KILL_JOBS:-4}" -L1 bash -c 'n=$1; shift; one "$0/$n" "$@" >"$0/$n.result" 2>&1; rm -rf "$0/$n/ceremonies"/*/video "$0/$n/ceremonies"/*/*.asice' "$T"
 while read -r case; do
   n=$((n + 1))
-  result=$(cat "$T/$n.result")
+  result=$(tail -1 "$T/$n.result")
   if [ "$result" = ok ]; then echo "ok $n - $case"; else echo "not ok $n - $case: $result"; fi
 done <"$T/cases"

@@ -13,8 +13,8 @@ pid=$!
 watch_processes () {
   while kill -0 "$pid" 2>/dev/null; do
     for p in "$pid" $(pgrep -P "$pid"); do
-      tr '\0' '\n' <"/proc/$p/cmdline" >>"$T/cmdlines" 2>/dev/null
-      tr '\0' '\n' <"/proc/$p/environ" >>"$T/environs" 2>/dev/null
+      { tr "\0" "\n" <"/proc/$p/cmdline"; } >>"$T/cmdlines" 2>/dev/null
+      { tr "\0" "\n" <"/proc/$p/environ"; } >>"$T/environs" 2>/dev/null
     done
     if [ ! -e "$T/dumped" ] && journal_has token.unlocked; then
       cat "/proc/$pid/limits" >"$T/limits"
