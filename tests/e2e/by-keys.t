@@ -93,16 +93,20 @@ ok "the bundle is genuine" genuine "$small"
 
 large=$T/large
 ok "120x36: it starts" start "$large" 120 36
-keys F2; ok "F2 asks for a note" wait_for '[Nn]ote'
-type_text "The window was open"; keys Enter
-sleep 0.5
-keys F3; ok "F3 asks for a deviation" wait_for '[Ee]xpected'
-type_text "A closed window"; keys Enter; sleep 0.5; type_text "An open one"; keys Enter; sleep 0.5; type_text "We closed it"; keys Enter; sleep 0.5
+# say KEY WHO-TEXT… : a function key, by the operator, and what is typed at each of its questions.
+say () {
+  local before; keys "$1"; shift
+  wait_for 'Who ' && keys Enter || return 1
+  for text in "$@"; do before=$(still); sleep 0.4; type_text "$text"; keys Enter; changed_from "$before"; done
+  sleep 0.4
+}
+ok "F2: a note" say F2 "The window was open"
+ok "F3: a deviation" say F3 "A closed window" "An open one" "We closed it"
 keys F4; ok "F4 shows the code full-screen" wait_for '▀|▄|█'
-tm capture-pane -p -t main >"$T/qr.txt"
+pane >"$T/qr.txt"
 keys Enter; sleep 0.5
-keys F5; ok "F5 begins a break" wait_for '[Bb]reak|[Pp]ause'
-type_text "coffee"; keys Enter; sleep 0.7
+ok "F5: a break" say F5 "coffee"
+ok "the screen says that it is a break" wait_for '[Bb]reak|[Pp]ause'
 ok "to the end by keys" until_seen "$large" 'exit status' 140
 ok "the deviation is in the journal" event "$large" 'A closed window.*"type":"deviation.noted"'
 ok "the note too" event "$large" 'The window was open.*"type":"note.made"'
