@@ -87,6 +87,9 @@ finish (Run *run, const Rehearsal *rehearsal, RunOutcome outcome, const char *ho
         fprintf (stderr, "ceremony: the rehearsal was interrupted; nothing recorded so far is lost. Go on with: ceremony rehearse --home %s\n", home);
         return 1;
     }
+    if (error != NULL)
+        fprintf (stderr, "ceremony: %s. The evidence is whole; sign it with: ceremony seal --trust %s --key %s/rehearsal/witness.pem "
+                         "--secret-file %s/rehearsal/challenge-secret %s\n", error->message, rehearsal->trust_dir, home, home, run_bundle (run));
     printf ("Rehearsal %s. Bundle:\n  %s\n\nLook at it:\n  ceremony verify --trust %s %s\n", outcome == RUN_ABORTED ? "aborted" : "completed", run_bundle (run),
             rehearsal->trust_dir, run_bundle (run));
     return outcome == RUN_ABORTED ? 1 : 0;

@@ -50,6 +50,8 @@ tell_end (const Run *run, RunOutcome outcome, const GError *error)
         return 1;
     default:
         printf ("The evidence is closed%s:\n  %s\n", run_sealed (run) ? " and the witness has signed it" : "", run_bundle (run));
+        if (error)
+            fprintf (stderr, "ceremony: %s\n", error->message);
         if (!run_sealed (run))
             printf ("The witness signs it by: ceremony seal %s\n", run_bundle (run));
         return 0;

@@ -249,7 +249,7 @@ whole_ceremony (Run *run, GError **error)
         return interrupted (run, failed, error);
     if (!run_local_seal (run, &failed)) {
         screen_say (run, MOOD_WARNING, "%s", failed->message);
-        g_clear_error (&failed);
+        g_propagate_error (error, failed);
     }
     return strcmp (cjson_str (run_last_event (run, "ceremony.closed")->data, "outcome", NULL), "completed") == 0 ? RUN_COMPLETED : RUN_ABORTED;
 }

@@ -66,7 +66,8 @@ Run *run_resume (const char *home, const char *id, RunView *view, GError **error
 void run_free (Run *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (Run, run_free)
 
-/* The whole ceremony. RUN_INTERRUPTED sets @error where something other than a signal stopped it; RUN_ABORTED sets none. SIGTERM, SIGHUP and SIGINT
+/* The whole ceremony. RUN_INTERRUPTED sets @error where something other than a signal stopped it; the others where the
+ * evidence is closed but a local witness's signature failed: `ceremony seal` is then left to do. SIGTERM, SIGHUP and SIGINT
  * are handled while it runs. */
 RunOutcome run_main (Run *self, GError **error);
 /* Stops run_main at the next chance with RUN_INTERRUPTED, as a signal does. */

@@ -100,32 +100,6 @@ tell_text (const Seal *self, const char *given, const char *id, const char *titl
     return g_steal_pointer (&told.text);
 }
 
-static gboolean
-tell_opinion (Seal *self, GError **error)
-{
-    g_autoptr(GPtrArray) sentences = g_ptr_array_new ();
-    g_auto(Told) told = { 0 };
-
-    for (gsize i = 0; statement_opinions[i][0]; i++) {
-        if (self->input->opinion && strcmp (self->input->opinion, statement_opinions[i][0]) == 0)
-            self->opinion = statement_opinions[i][0];
-        g_ptr_array_add (sentences, (gpointer) statement_opinions[i][1]);
-    }
-    if (self->opinion)
-        return TRUE;
-    if (self->input->opinion || !self->input->view) {
-        g_set_error (error, BASE_ERROR, BASE_ERROR_USAGE, "\"%s\" is no opinion that a witness may state; use %s, %s or %s", self->input->opinion ? self->input->opinion : "",
-                     statement_opinions[0][0], statement_opinions[1][0], statement_opinions[2][0]);
-        return FALSE;
-    }
-    g_ptr_array_add (sentences, NULL);
-    if (!tell (self->input->view, &(Question){ .kind = ASK_CHOICE, .id = "seal.opinion", .role = "witness", .title = "The witness's opinion", .detail = "", .initial = "",
-               .choices = (const char *const *) sentences->pdata }, NULL, &told, error))
-        return FALSE;
-    self->opinion = statement_opinions[CLAMP (told.choice, 0, (int) sentences->len - 2)][0];
-    return TRUE;
-}
-
 /* ── reading ── */
 
 static json_t *
@@ -194,6 +168,50 @@ find_event (const Seal *self, const char *type)
         if (strcmp (((Event *) g_ptr_array_index (self->events, i))->type, type) == 0)
             return g_ptr_array_index (self->events, i);
     return NULL;
+}
+
+/* ── the opinion ── */
+
+/* With deviations in the journal nobody can state that there were none. */
+static gboolean
+may_state (const Seal *self, guint opinion)
+{
+    return strcmp (statement_opinions[opinion][0], "witnessed") != 0 || find_event (self, "deviation.noted") == NULL;
+}
+
+static gboolean
+ask_opinion (Seal *self, GError **error)
+{
+    g_autoptr(GPtrArray) ids = g_ptr_array_new (), sentences = g_ptr_array_new ();
+    g_auto(Told) told = { 0 };
+
+    for (guint i = 0; statement_opinions[i][0]; i++)
+        if (may_state (self, i)) {
+            g_ptr_array_add (ids, (gpointer) statement_opinions[i][0]);
+            g_ptr_array_add (sentences, (gpointer) statement_opinions[i][1]);
+        }
+    g_ptr_array_add (sentences, NULL);
+    if (!tell (self->input->view, &(Question){ .kind = ASK_CHOICE, .id = "seal.opinion", .role = "witness", .title = "The witness's opinion", .detail = "", .initial = "",
+               .choices = (const char *const *) sentences->pdata }, NULL, &told, error))
+        return FALSE;
+    self->opinion = g_ptr_array_index (ids, CLAMP (told.choice, 0, (int) ids->len - 1));
+    return TRUE;
+}
+
+static gboolean
+tell_opinion (Seal *self, GError **error)
+{
+    for (gsize i = 0; statement_opinions[i][0]; i++)
+        if (self->input->opinion && strcmp (self->input->opinion, statement_opinions[i][0]) == 0)
+            self->opinion = statement_opinions[i][0];
+    if (self->opinion)
+        return TRUE;
+    if (self->input->opinion || !self->input->view) {
+        g_set_error (error, BASE_ERROR, BASE_ERROR_USAGE, "\"%s\" is no opinion that a witness may state; use %s, %s or %s", self->input->opinion ? self->input->opinion : "",
+                     statement_opinions[0][0], statement_opinions[1][0], statement_opinions[2][0]);
+        return FALSE;
+    }
+    return ask_opinion (self, error);
 }
 
 /* The secret that the challenge came from is disclosed with the statement; it must be the one that the order committed to. */
