@@ -103,7 +103,7 @@ headline (Page *p, const Verdict *verdict)
     wrap (p, strlen (kinds[verdict->kind].word), 2, text);
     g_string_append (p->out, "  ");
     if (verdict->genuine)
-        wrap (p, 2, 2, "A genuine rehearsal: everything else passed, and a rehearsal is never accepted as evidence.");
+        wrap (p, 2, 2, "A genuine rehearsal: nothing else failed, and a rehearsal is never accepted as evidence.");
     else
         wrap (p, 2, 2, verdict->rehearsal ? "This is a rehearsal, and more than that speaks against it." : kinds[verdict->kind].meaning);
     g_string_append_c (p->out, '\n');

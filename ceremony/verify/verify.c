@@ -247,6 +247,16 @@ check_of (const char *id)
     return NULL;
 }
 
+/* What a policy lowers stays in the verdict, and says that it was lowered. */
+static void
+tell_level (CheckOutcome *outcome, PolicyLevel level)
+{
+    g_autofree char *reason = g_steal_pointer (&outcome->reason);
+    const char *note = level == LEVEL_IGNORE ? " (the policy passes over this)" : level == LEVEL_WARN && outcome->result == CHECK_FAIL ? " (for the policy a warning)" : "";
+
+    outcome->reason = g_strconcat (reason, note, NULL);
+}
+
 static void
 decide (Context *c)
 {
@@ -254,10 +264,13 @@ decide (Context *c)
     gboolean refuse = FALSE, review = c->incomplete, other = FALSE;
 
     for (guint i = 0; i < verdict->outcomes->len; i++) {
-        const CheckOutcome *outcome = verdict->outcomes->pdata[i];
+        CheckOutcome *outcome = verdict->outcomes->pdata[i];
         const Check *check = check_of (outcome->id);
         PolicyLevel level = check->fixed ? LEVEL_REQUIRE : rule_level (c, outcome->id);
-        if (level == LEVEL_IGNORE || outcome->result == CHECK_PASS || outcome->result == CHECK_SKIPPED)
+        if (outcome->result == CHECK_PASS || outcome->result == CHECK_SKIPPED)
+            continue;
+        tell_level (outcome, level);
+        if (level == LEVEL_IGNORE)
             continue;
         refuse = refuse || (outcome->result == CHECK_FAIL && level == LEVEL_REQUIRE);
         review = TRUE;
