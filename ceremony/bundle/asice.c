@@ -190,7 +190,7 @@ expect_central (const AsiceEntry *entry, guint64 header)
     guint extra = (large ? 16 : 0) + (far ? 8 : 0);
     put (out, 0x02014b50, 4);
     put (out, MADE_BY, 2);
-    put_common (out, entry, large ? 45 : 10);
+    put_common (out, entry, extra ? 45 : 10);
     put (out, extra ? extra + 4 : 0, 2);
     put (out, 0, 2);
     put (out, 0, 2);

@@ -457,7 +457,7 @@ record (GByteArray *out, gboolean central, const char *name, guint32 crc, guint6
     le (out, central ? 0x02014b50 : 0x04034b50, 4);
     if (central)
         le (out, 0x033f, 2);
-    le (out, large ? 45 : 10, 2);
+    le (out, extra ? 45 : 10, 2);
     le (out, 0, 6);
     le (out, 0x21, 2);
     le (out, crc, 4);
