@@ -2,16 +2,16 @@
 #include <string.h>
 #include "ceremony/verify/checks.h"
 
-typedef struct { const char *name; gboolean value; const char *meaning; } Required;
+typedef struct { const char *name; gboolean value, past; const char *meaning; } Required;    /* past: tells of what was before now */
 
 static const Required required[] = {
-    { "cka_token", TRUE, "a token object" },
-    { "cka_private", TRUE, "private" },
-    { "cka_sensitive", TRUE, "sensitive" },
-    { "cka_always_sensitive", TRUE, "always sensitive: it may once have been readable" },
-    { "cka_never_extractable", TRUE, "never extractable: it may once have left the device" },
-    { "cka_local", TRUE, "local: it may have been imported" },
-    { "cka_extractable", FALSE, "unextractable" },
+    { "cka_token", TRUE, FALSE, "a token object" },
+    { "cka_private", TRUE, FALSE, "private" },
+    { "cka_sensitive", TRUE, FALSE, "sensitive" },
+    { "cka_always_sensitive", TRUE, TRUE, "always sensitive: it may once have been readable" },
+    { "cka_never_extractable", TRUE, TRUE, "never extractable: it may once have left the device" },
+    { "cka_local", TRUE, TRUE, "local: it may have been imported" },
+    { "cka_extractable", FALSE, FALSE, "unextractable" },
 };
 
 static void
@@ -21,7 +21,7 @@ check_required (Context *c, const Event *read, const json_t *private)
         const json_t *entry = json_object_get (private, required[i].name), *value = json_object_get (entry, "value");
         g_autofree char *name = g_ascii_strup (required[i].name, -1);
         if (!json_is_boolean (value))
-            flaw (c, CHECK_FAIL, read, "the token doesn't tell %s (%s)", name, *member (entry, "error") ? member (entry, "error") : "not read");
+            flaw (c, required[i].past && c->rule.unknown_history_allowed ? CHECK_WARN : CHECK_FAIL, read, "the token doesn't tell %s (%s)", name, *member (entry, "error") ? member (entry, "error") : "not read");
         else if (json_is_true (value) != required[i].value)
             flaw (c, CHECK_FAIL, read, "%s reads %s: the key isn't %s", name, json_is_true (value) ? "true" : "false", required[i].meaning);
     }

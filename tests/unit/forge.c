@@ -63,6 +63,20 @@ static const char modules_yaml[] =
     "  - {vendor: Example, model: T3, scheme: FIPS 140-2, certificate: \"3\", level: \"3\", state: historical, source: \"https://example.com/3\"}\n"
     "  - {vendor: Example, model: T4, scheme: FIPS 140-2, certificate: \"4\", level: \"3\", state: revoked, source: \"https://example.com/4\"}\n";
 
+static char *
+vendors_make (const ForgeWorld *w)
+{
+    char *path = g_build_filename (w->dir, "vendors.yaml", NULL);
+    guint8 *der = NULL;
+    int len = i2d_PUBKEY (w->ca->key, &der);
+    g_autofree char *spki = base64_encode (der, len);
+    g_autofree char *text = g_strdup_printf ("anchors:\n  - {vendor: Forged, use: yubikey-piv, name: \"CN=Forged Root\", spki: \"%s\", source: \"https://example.com/\"}\n", spki);
+
+    OPENSSL_free (der);
+    g_assert_true (g_file_set_contents (path, text, -1, NULL));
+    return path;
+}
+
 ForgeWorld *
 forge_world_new (void)
 {
@@ -89,6 +103,7 @@ forge_world_new (void)
     write_pem (trust, "reviewer", w->reviewer->cert, NULL);
     w->trust = trust_load (trust, &error);
     g_assert_no_error (error);
+    w->vendors = vendors_make (w);
     w->modules = g_build_filename (w->dir, "modules.yaml", NULL);
     g_assert_true (g_file_set_contents (w->modules, modules_yaml, -1, NULL));
     return w;
@@ -106,6 +121,7 @@ forge_world_free (ForgeWorld *w)
     signer_free (w->stranger);
     trust_free (w->trust);
     g_free (w->modules);
+    g_free (w->vendors);
     g_free (w->dir);
     g_free (w);
 }
@@ -625,7 +641,7 @@ act_generate (Forge *f)
     int len;
 
     forge_emit (f, "key.generating", "appliance", json_pack ("{s:s, s:s, s:s, s:i}", "algorithm", "ec-p256", "label", FORGE_LABEL, "id", id_hex, "attempt", 1));
-    f->key = EVP_EC_gen ("P-256");
+    f->key = EVP_EC_gen (f->group ? f->group : "P-256");
     len = i2d_PUBKEY (f->key, &der);
     spki = base64_encode (der, len);
     hash = sha256_hex (der, len);

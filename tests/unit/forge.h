@@ -11,6 +11,7 @@ typedef struct {                        /* who is who; made once a program */
     guint8      note_public[32];
     Signer     *appliance, *witness, *ca, *reviewer, *stranger;
     Trust      *trust;                  /* believes all but the stranger */
+    char       *vendors;                /* vendors' keys, none of which anybody has */
     char       *modules;                /* a list of suitable modules that knows the forger's token */
     const char *origin_domain;
 } ForgeWorld;
@@ -41,6 +42,7 @@ struct Forge {
     gboolean    rehearsal, no_order, words, interrupted, unplugged, unsealed, decided, second_challenge;
     const char *opinion, *key_place, *not_seen;
     Signer     *appliance_signer, *witness_signer, *ca_signer, *reviewer_signer;   /* NULL: the right ones */
+    const char *group;                  /* the key's curve instead of P-256 */
     const char *secret;                 /* disclosed instead of the true one */
     gboolean    other_request_key, weak_clock;
     /* state, for hooks */

@@ -20,7 +20,7 @@ judge_bytes (GBytes *bytes, const Trust *trust, const Policy *policy, VerifyFlag
 {
     g_autoptr(GError) error = NULL;
     g_autoptr(Asice) asice = asice_open_bytes (bytes, &error);
-    VerifyOptions options = { .trust = trust, .policy = policy, .modules_path = world->modules, .flags = flags | VERIFY_NO_VIDEO };
+    VerifyOptions options = { .trust = trust, .policy = policy, .modules_path = world->modules, .vendors_path = world->vendors, .flags = flags | VERIFY_NO_VIDEO };
 
     g_assert_no_error (error);
     return verify_asice (asice, "forged", &options);
@@ -132,9 +132,11 @@ static void not_seen (Forge *f) { f->not_seen = "the back of the token"; }
 static void must_unplug (Forge *f) { f->policy = "presence: unplug"; }
 static void unplugged (Forge *f) { f->policy = "presence: unplug"; f->unplugged = TRUE; }
 static void must_timestamp (Forge *f) { f->policy = "timestamp_required: true"; }
+static void history_allowed (Forge *f) { f->policy = "history: unknown-allowed"; }
 static void must_attest (Forge *f) { f->policy = "attestation_required: true"; }
 static void other_key_requested (Forge *f) { f->other_request_key = TRUE; }
 static void unsealed (Forge *f) { f->unsealed = TRUE; }
+static void other_curve (Forge *f) { f->group = "secp256k1"; }
 static void sole_only (Forge *f) { f->policy = "sole_device: true"; }
 
 EVENT_LIE (unknown_type, "clock.checked", forge_emit (f, "clock.oiled", "appliance", json_object ()))
@@ -215,6 +217,29 @@ note_deviation (Forge *f, const char *act)
 {
     if (g_str_equal (act, "request"))
         forge_emit (f, "deviation.noted", "witness", json_pack ("{s:s, s:s, s:s}", "expected", "silence", "happened", "a knock", "decided", "went on"));
+}
+
+static void
+tell_attestation (Forge *f, const char *type, const char *sha256)
+{
+    if (g_str_equal (type, "request.made"))
+        forge_emit (f, "attestation.read", "appliance", json_pack ("{s:[{s:s, s:s}], s:{}}", "files", "name", "a.pem", "sha256", sha256, "result"));
+}
+
+static gboolean
+attestation_read (Forge *f, const char *type, json_t *data)
+{
+    g_autofree char *hash = sha256_hex ("abc", 3);
+
+    tell_attestation (f, type, hash);
+    return TRUE;
+}
+
+static gboolean
+attestation_other (Forge *f, const char *type, json_t *data)
+{
+    tell_attestation (f, type, zeros);
+    return TRUE;
 }
 
 static gboolean
@@ -342,6 +367,28 @@ files_checkpoint_by_other (Forge *f, GPtrArray *items)
     EVP_PKEY_free (key);
 }
 
+/* A cosignature line under the last checkpoint: what it is worth can't be told without the witness's key. */
+static void
+files_cosigned (Forge *f, GPtrArray *items)
+{
+    EVP_PKEY *private_key = EVP_PKEY_Q_keygen (NULL, NULL, "ED25519");
+    const char *last = f->notes->pdata[f->notes->len - 1];
+    g_autoptr(Note) note = note_parse (last, strlen (last), NULL);
+    g_autoptr(NoteKey) key = NULL;
+    g_autofree char *cosigned = NULL, *text = NULL;
+    gsize len = 32;
+    guint8 public[32];
+
+    EVP_PKEY_get_raw_public_key (private_key, public, &len);
+    key = note_key_new ("witness.example/1", NOTE_TYPE_COSIGNATURE, public, NULL);
+    g_ptr_array_add (note->signatures, cosignature_sign (note->text, 1700000000, key, private_key, NULL));
+    cosigned = note_format (note);
+    text = g_strdup_printf ("%.*s%s", (int) (g_bytes_get_size (item (items, "journal/checkpoints.txt")->bytes) - strlen (last)),
+                            (const char *) g_bytes_get_data (item (items, "journal/checkpoints.txt")->bytes, NULL), cosigned);
+    replace (items, "journal/checkpoints.txt", text);
+    EVP_PKEY_free (private_key);
+}
+
 static void
 note_key_other (Forge *f)
 {
@@ -429,6 +476,7 @@ static const Lie lies[] = {
     { "clock stepped", "journal.clock", "stepped", WARNS, "", .on_step = step_clock },
     { "event changed", "journal.checkpoints", "another root", FAILS, "evidence.consistent statement.consistent", .on_files = files_line_changed },
     { "checkpoint by another key", "journal.checkpoints", "checkpoint 1", FAILS, "", .on_files = files_checkpoint_by_other },
+    { "cosigned by nobody knows whom", "journal.cosignatures", "no key is known", WARNS, "", .on_files = files_cosigned },
     { "evidence says more", "evidence.consistent", "'key'", FAILS, "statement.consistent", .on_files = files_evidence_uses },
     { "no closing", "sequence.close", "recording.closing", FAILS, "", .on_event = no_closing },
     { "event after closing", "sequence.close", "note.made", FAILS, "", .on_event = late_event },
@@ -468,6 +516,7 @@ static const Lie lies[] = {
     { "extractable", "key.attributes", "CKA_EXTRACTABLE", FAILS, "", .on_event = extractable },
     { "once extractable", "key.attributes", "CKA_NEVER_EXTRACTABLE", FAILS, "", .on_event = once_extractable },
     { "CKA_LOCAL unavailable", "key.attributes", "doesn't tell", FAILS, "", .on_event = unreadable_local },
+    { "CKA_LOCAL unavailable, allowed", "key.attributes", "doesn't tell", WARNS, "", .prepare = history_allowed, .on_event = unreadable_local },
     { "another mechanism", "key.attributes", "CKM_RSA", FAILS, "", .on_event = unwrapped },
     { "mechanism untold", "key.attributes", "can't tell", WARNS, "", .on_event = mechanism_untold },
     { "changed after the unplugging", "key.attributes", "CKA_SENSITIVE", FAILS, "", .prepare = unplugged, .on_event = changed_later },
@@ -480,6 +529,7 @@ static const Lie lies[] = {
     { "use unexplained", "key.uses", "isn't in the bundle", FAILS, "", .on_step = extra_use },
     { "use for something else", "key.uses", "code signing", FAILS, "", .on_event = use_odd },
     { "uses miscounted", "key.uses", "counts", FAILS, "evidence.consistent", .on_event = uses_hidden },
+    { "a curve that the rules don't know", "key.quality", "", FAILS, "key.algorithm", .prepare = other_curve },
     { "key recovered", "key.recovered", "found again", WARNS, "", .on_event = recovered },
     { "another serial shown", "device.consistent", "9876543210", FAILS, "", .on_event = serial_shown },
     { "serial denied", "device.consistent", "isn't the one on the screen", WARNS, "", .on_event = serial_denied },
@@ -496,6 +546,8 @@ static const Lie lies[] = {
     { "device of too low a level", "module.suitable", "less than", FAILS, "", .on_event = level_one },
     { "device's certificate historical", "module.suitable", "historical", WARNS, "", .on_event = historical },
     { "device's certificate revoked", "module.suitable", "revoked", FAILS, "", .on_event = revoked },
+    { "attestation is rubbish", "attestation", "", FAILS, "", .on_event = attestation_read, .on_files = files_attestation },
+    { "attestation changed", "attestation", "isn't the file", FAILS, "", .on_event = attestation_other, .on_files = files_attestation },
     { "program unnamed", "host.program", "SHA-256", FAILS, "", .on_event = program_unnamed },
     { "clock not synchronised, nobody confirmed it", "clock.ntp", "unsynchronised", WARNS, "", .on_event = not_ntp },
     { "interrupted", "interruptions", "interrupted for 5 s", WARNS, "", .prepare = interrupted },
