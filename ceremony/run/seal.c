@@ -118,7 +118,7 @@ read_events (Seal *self, const Asice *asice, GError **error)
 {
     g_autoptr(GBytes) bytes = asice_read (asice, "journal/events.jsonl", ASICE_MAX_SMALL, error);
     gsize len = 0;
-    const char *p = bytes ? g_bytes_get_data (bytes, &len) : NULL, *end = p + len;
+    const char *p = bytes ? g_bytes_get_data (bytes, &len) : "", *end = p + len;
 
     self->events = g_ptr_array_new_with_free_func ((GDestroyNotify) event_free);
     while (p && p < end) {

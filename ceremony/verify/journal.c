@@ -49,7 +49,7 @@ check_journal_canonical (Context *c)
     g_autoptr(GPtrArray) events = g_ptr_array_new_with_free_func ((GDestroyNotify) event_free);
     g_autoptr(MerkleTree) tree = merkle_tree_new ();
     gsize len = 0;
-    const char *p = bytes ? g_bytes_get_data (bytes, &len) : NULL, *end = p + len;
+    const char *p = bytes ? g_bytes_get_data (bytes, &len) : "", *end = p + len;
 
     if (!bytes)
         flaw (c, CHECK_FAIL, NULL, "%s", error->message);
@@ -252,7 +252,7 @@ check_journal_checkpoints (Context *c)
     g_autoptr(GError) error = NULL;
     g_autoptr(GBytes) bytes = asice_read (c->asice, "journal/checkpoints.txt", ASICE_MAX_SMALL, &error);
     gsize len = 0;
-    const char *p = bytes ? g_bytes_get_data (bytes, &len) : NULL, *end = p + len;
+    const char *p = bytes ? g_bytes_get_data (bytes, &len) : "", *end = p + len;
     guint64 before = 0;
 
     if (!bytes)

@@ -228,7 +228,7 @@ check_cast (Context *c, const Event *closed)
     g_autoptr(GBytes) bytes = asice_read (c->asice, path, ASICE_MAX_SMALL, &error);
     g_autoptr(json_t) header = NULL;
     gsize len = 0;
-    const char *p = bytes ? g_bytes_get_data (bytes, &len) : NULL, *end = p + len;
+    const char *p = bytes ? g_bytes_get_data (bytes, &len) : "", *end = p + len;
     double time = 0;
 
     if (!bytes) {
