@@ -10,28 +10,34 @@ trap 'rm -rf "$T"' EXIT
 n=0
 
 plan () { echo "1..$1"; }
+passed () { echo "ok $n - $1"; }
+# The details also go to standard error: prove shows that, whatever else it swallows.
+failed () {
+  echo "not ok $n - $1"
+  { echo "# $(basename "$0"): not ok $n - $1"; sed 's/^/#   /' "$T/out" | tail -40; } >&2
+}
 # ok NAME COMMAND…: passes when the command succeeds; what it printed is shown otherwise.
 ok () {
   local name=$1; shift
   n=$((n + 1))
-  if "$@" >"$T/out" 2>&1; then echo "ok $n - $name"; else echo "not ok $n - $name ($*)"; sed 's/^/# /' "$T/out" | tail -40; fi
+  if "$@" >"$T/out" 2>&1; then passed "$name"; else failed "$name ($*)"; fi
 }
 not_ok () {
   local name=$1; shift
   n=$((n + 1))
-  if "$@" >"$T/out" 2>&1; then echo "not ok $n - $name ($* succeeded)"; sed 's/^/# /' "$T/out" | tail -40; else echo "ok $n - $name"; fi
+  if "$@" >"$T/out" 2>&1; then failed "$name ($* succeeded)"; else passed "$name"; fi
 }
 # exits STATUS NAME COMMAND…
 exits () {
   local want=$1 name=$2 got; shift 2
   n=$((n + 1))
   "$@" >"$T/out" 2>&1; got=$?
-  if [ "$got" = "$want" ]; then echo "ok $n - $name"; else echo "not ok $n - $name: exit status $got, not $want ($*)"; sed 's/^/# /' "$T/out" | tail -40; fi
+  if [ "$got" = "$want" ]; then passed "$name"; else failed "$name: exit status $got, not $want ($*)"; fi
 }
 # says TEXT NAME: the last command printed it (a grep -E pattern).
 says () {
   n=$((n + 1))
-  if grep -qE -e "$1" "$T/out"; then echo "ok $n - $2"; else echo "not ok $n - $2: /$1/ isn't in"; sed 's/^/# /' "$T/out" | tail -40; fi
+  if grep -qE -e "$1" "$T/out"; then passed "$2"; else failed "$2: /$1/ isn't in it"; fi
 }
 bail () { echo "Bail out! $*"; exit 1; }
 
