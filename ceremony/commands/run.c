@@ -72,12 +72,12 @@ hold (const char *command, const RunSetup *setup, const char *home, const char *
     return run ? tell_end (run, outcome, error) : fail (command, error);
 }
 
-/* An order is a container, a script is text. */
+/* An order is a container, a script is text; a script may come through a pipe, which isn't waited for here. */
 static gboolean
 is_container (const char *path)
 {
     char head[2] = "";
-    FILE *file = fopen (path, "rb");
+    FILE *file = g_file_test (path, G_FILE_TEST_IS_REGULAR) ? fopen (path, "rb") : NULL;
     gboolean zip = file && fread (head, 1, 2, file) == 2 && head[0] == 'P' && head[1] == 'K';
     if (file)
         fclose (file);
