@@ -1,7 +1,6 @@
 /* The program `ceremony`: hardens itself, then hands over to the subcommand that the first argument names. */
 #include "ceremony/base/secret.h"
 #include "ceremony/commands/commands.h"
-#include "ui/ui.h"
 #include <glib.h>
 #include <locale.h>
 #include <stdio.h>
@@ -12,30 +11,24 @@ static const struct {
     const char *meaning;
     int (*run) (int argc, char **argv);
 } commands[] = {
-    { "appliance", "make, show or enrol the appliance's keys", command_appliance },
-    { "attest", "judge a vendor's attestation of a key", command_attest },
-    { "challenge", "the witness's secret and the words that follow from it", command_challenge },
-    { "extract", "unpack a bundle into a folder", command_extract },
-    { "list", "list the ceremonies of this machine", command_list },
-    { "order", "make, show or check an order", command_order },
-    { "resume", "go on with an interrupted ceremony", command_resume },
-    { "run", "hold a ceremony: guide, record, close the evidence", command_run },
     { "doctor", "what this machine has and lacks for a ceremony", command_doctor },
     { "rehearse", "hold a whole ceremony on a throw-away token", command_rehearse },
-    { "play", "look at the recorded video", command_play },
-    { "script", "check a ceremony script, or print it on paper", command_script },
-    { "seal", "the witness's statement and signature", command_seal },
-    { "tokens", "list the tokens here, and which keys each can generate", command_tokens },
-    { "keycheck", "judge the key of a request, certificate or public key", command_keycheck },
+    { "run", "hold a ceremony: guide, record, close the evidence", command_run },
+    { "resume", "go on with an interrupted ceremony", command_resume },
+    { "list", "list the ceremonies of this machine", command_list },
+    { "seal", "add the witness's statement and signature", command_seal },
+    { "challenge", "the witness's secret, and the words that follow from it", command_challenge },
     { "verify", "judge bundles: every check, its result and its reason", command_verify },
+    { "play", "look at the recorded video", command_play },
+    { "extract", "unpack a bundle into a folder", command_extract },
+    { "order", "make, show or check the CA's order", command_order },
+    { "script", "check a ceremony script, or print it on paper", command_script },
+    { "appliance", "make, show or enrol the appliance's keys", command_appliance },
+    { "tokens", "list the tokens here, and which keys each can generate", command_tokens },
+    { "attest", "judge a vendor's attestation of a key", command_attest },
+    { "keycheck", "judge the key of a request, certificate or public key", command_keycheck },
     { "version", "show the version of this program", command_version },
 };
-
-static RunView *
-new_view (GError **error)
-{
-    return ui_run_view_new (&(UiOptions){ 0 }, error);
-}
 
 static int
 help (FILE *out, int status)
@@ -53,7 +46,6 @@ main (int argc, char **argv)
     secret_harden_process ();
     setlocale (LC_ALL, "");
     g_set_prgname ("ceremony");
-    commands_new_view = new_view;
     if (argc < 2)
         return help (stderr, 2);
     if (strcmp (argv[1], "--help") == 0 || strcmp (argv[1], "help") == 0)

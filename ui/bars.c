@@ -163,6 +163,12 @@ void draw_keys (Screen *self, Rect area)
             draw_key (area.y, x, right, "F4", self->qr_alone ? "text" : "QR");
         return;
     }
+    if (self->state.closed)
+    {
+        draw_key (area.y, x, right, "F8", "break off");
+        draw_note (self, area.y, x, right);
+        return;
+    }
     for (guint i = 0; i < G_N_ELEMENTS (always); i++)
     {
         gboolean resume = i == 3 && self->state.paused;

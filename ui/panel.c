@@ -4,7 +4,8 @@
 #include "ui/widgets.h"
 #include "ui/words.h"
 
-#define CHOICES_SHOWN 6
+#define CHOICES_SHOWN 8                 /* lines of choices */
+#define CHOICE_INDENT 6                 /* columns before the text of a choice */
 #define MIN_ALOUD 5                     /* the box with three lines in it */
 
 typedef enum { HEAD, ALOUD, ACTION, WAITING, MESSAGE, GAP, RULE, TITLE, DETAIL, INPUT, PROBLEM, BLOCKS } BlockId;
@@ -43,9 +44,31 @@ static char *heading (const Ask *ask)
     return g_strdup_printf ("%s%s %s", upper, g_utf8_next_char (ask->role), labels[ask->kind].with_role);
 }
 
-static int input_rows (const Ask *ask)
+/* A choice may take several lines. @at gets the line that each begins with, and behind the last their number. */
+static GPtrArray *choice_lines (const Ask *ask, int width, guint *at)
 {
-    return ask->kind == ASK_CHOICE ? (int) MIN (ask->n_choices, CHOICES_SHOWN) : ask->kind == ASK_WORDS ? 1 + WORDS_WANTED / 2 : 1;
+    GPtrArray *lines = g_ptr_array_new_with_free_func (g_free);
+    for (guint n = 0; n < ask->n_choices; n++)
+    {
+        g_autoptr (GPtrArray) wrapped = text_wrap (ask->choices[n], (guint) MAX (1, width - CHOICE_INDENT - 1));
+        at[n] = lines->len;
+        for (guint i = 0; i < wrapped->len; i++)
+            g_ptr_array_add (lines, i ? g_strdup_printf ("    %s ", (char *) wrapped->pdata[i]) : g_strdup_printf (" %u  %s ", n + 1, (char *) wrapped->pdata[i]));
+    }
+    at[ask->n_choices] = lines->len;
+    return lines;
+}
+
+static int choice_rows (const Ask *ask, int width)
+{
+    g_autofree guint *at = g_new0 (guint, ask->n_choices + 1);
+    g_autoptr (GPtrArray) lines = choice_lines (ask, width, at);
+    return (int) MIN (lines->len, CHOICES_SHOWN);
+}
+
+static int input_rows (const Ask *ask, int width)
+{
+    return ask->kind == ASK_CHOICE ? choice_rows (ask, width) : ask->kind == ASK_WORDS ? 1 + WORDS_WANTED / 2 : 1;
 }
 
 static void draw_field (Screen *self, int y, int x, int width, const Editor *line)
@@ -92,17 +115,19 @@ static void draw_words (Screen *self, Rect area)
 static void draw_choices (Screen *self, Rect area)
 {
     const Ask *ask = self->ask;
-    guint first = layout_scroll_to (ask->selected, ask->n_choices, (guint) area.h);
-    for (int i = 0; i < area.h && first + (guint) i < ask->n_choices; i++)
+    g_autofree guint *at = g_new0 (guint, ask->n_choices + 1);
+    g_autoptr (GPtrArray) lines = choice_lines (ask, area.w, at);
+    guint from = at[ask->selected], to = ask->n_choices ? at[ask->selected + 1] : 0;
+    guint first = MIN (layout_scroll_to (to - 1, lines->len, (guint) area.h), from);
+    for (int i = 0; i < area.h && first + (guint) i < lines->len; i++)
     {
         guint n = first + (guint) i;
-        g_autofree char *text = g_strdup_printf (" %u  %s ", n + 1, ask->choices[n]);
-        if (n == ask->selected)
+        if (n == from)
             draw_text (area.y + i, area.x, 1, STYLE_NOW, text_glyph (GLYPH_POINT));
-        draw_text (area.y + i, area.x + 2, area.w - 2, n == ask->selected ? STYLE_CHOSEN : STYLE_NORMAL, text);
+        draw_text (area.y + i, area.x + 2, area.w - 2, n >= from && n < to ? STYLE_CHOSEN : STYLE_NORMAL, lines->pdata[n]);
     }
     g_autofree char *more = g_strdup_printf (" %u of %u ", ask->selected + 1, ask->n_choices);
-    if (ask->n_choices > (guint) area.h)
+    if (lines->len > (guint) area.h)
         draw_text (area.y + area.h - 1, area.x + area.w - (int) text_columns (more), 20, STYLE_QUIET, more);
 }
 
@@ -163,7 +188,7 @@ static void make_blocks (const Screen *self, Block *b, int width, gboolean only_
     set_block (&b[PROBLEM], ask && ask->problem ? ask->problem : "", width, TRUE, GLYPH_WARNING, STYLE_WARNING, STYLE_WARNING);
 }
 
-static void share_rows (const Block *b, const Ask *ask, int rows, gboolean roomy, Share *s)
+static void share_rows (const Block *b, const Ask *ask, int rows, int width, gboolean roomy, Share *s)
 {
     static const struct { BlockId id; int min, rank; } texts[] = {
         { HEAD, 1, 1 }, { ACTION, 3, 1 }, { WAITING, 2, 1 }, { MESSAGE, 5, 1 }, { TITLE, 4, 0 }, { DETAIL, 4, 4 }, { PROBLEM, 3, 0 },
@@ -174,7 +199,7 @@ static void share_rows (const Block *b, const Ask *ask, int rows, gboolean roomy
     s[ALOUD] = (Share) { MIN_ALOUD, aloud, 3, 0 };
     s[GAP] = (Share) { 0, above + (ask ? 1 + (b[DETAIL].lines->len > 0) : 0), 5, 0 };
     s[RULE] = (Share) { 1, ask != NULL, 0, 0 };
-    s[INPUT] = (Share) { 1, ask ? input_rows (ask) : 0, 0, 0 };
+    s[INPUT] = (Share) { 1, ask ? input_rows (ask, width) : 0, 0, 0 };
     if (ask && ask->kind == ASK_CHOICE)
         s[INPUT].min = MIN (3, s[INPUT].want);
     else
@@ -254,7 +279,7 @@ void draw_panel (Screen *self, Rect area, gboolean only_question)
     Share shares[BLOCKS] = { 0 };
     gboolean roomy = self->rows >= 30;
     make_blocks (self, blocks, area.w, only_question, roomy);
-    share_rows (blocks, self->ask, area.h, roomy, shares);
+    share_rows (blocks, self->ask, area.h, area.w, roomy, shares);
     self->aloud = (Scroll) { self->aloud.first, 0, 0 };
     self->detail = (Scroll) { self->detail.first, 0, 0 };
     draw_upper (self, blocks, shares, area);

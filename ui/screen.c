@@ -155,8 +155,8 @@ gboolean qr_fits_alone (const Screen *self)
     return qr_plan (self->ask->qr, self->cols, self->rows - 2, &plan);
 }
 
-/* A checkpoint note: origin, size, root, each on a line. */
-static char *note_in_words (const char *note)
+/* A checkpoint note: origin, size, root, each on a line. What the text beside it shows already isn't repeated. */
+static char *note_in_words (const char *note, const char *beside)
 {
     g_auto (GStrv) lines = g_strsplit (note, "\n", 4);
     if (g_strv_length (lines) < 3)
@@ -165,21 +165,25 @@ static char *note_in_words (const char *note)
     if (!root || g_bytes_get_size (root) != SHA256_LEN)
         return text_visible (note, TRUE);
     g_autofree char *words = pgp_words (g_bytes_get_data (root, NULL), 4), *size = text_visible (lines[1], FALSE);
+    if (strstr (beside, words))
+        return g_strdup ("");
+    if (strstr (beside, lines[2]))
+        return g_strdup_printf ("Its first words: %s", words);
     return g_strdup_printf ("Checkpoint of %s events\nRoot %s\nIts first words: %s", size, lines[2], words);
 }
 
 char *qr_in_words (const Screen *self, gboolean shown)
 {
-    g_autofree char *note = note_in_words (self->ask->qr);
+    g_autofree char *note = note_in_words (self->ask->qr, self->ask->detail), *gap = g_strdup (*note ? "\n\n" : "");
     guint cols, rows;
     qr_least (self->ask->qr, &cols, &rows);
     if (shown)
         return g_steal_pointer (&note);
     if (qr_fits_alone (self))
-        return g_strdup_printf ("%s\n\nF4 shows the QR code.", note);
+        return g_strdup_printf ("%s%sF4 shows the QR code.", note, gap);
     if (cols == 0)
         return g_steal_pointer (&note);
-    return g_strdup_printf ("%s\n\nThe QR code needs a terminal of %ux%u; enlarge the window to see it here.%s", note, MAX (cols, UI_MIN_COLS), rows + 2,
+    return g_strdup_printf ("%s%sThe QR code needs a terminal of %ux%u; enlarge the window to see it here.%s", note, gap, MAX (cols, UI_MIN_COLS), rows + 2,
                             self->ask->page ? "" : " It is in the recorded picture too."); /* the final checkpoint, a page, is in none */
 }
 

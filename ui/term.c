@@ -287,14 +287,30 @@ static void choose_glyphs (const UiOptions *options, const char *term, gboolean 
     text_set_glyphs (!utf8 ? GLYPHS_ASCII : g_str_has_prefix (term, "linux") ? GLYPHS_CONSOLE : GLYPHS_FULL);
 }
 
+/* newterm sees no terminal behind the memory file and would take terminfo's 24 lines, of which it makes the scroll region: a cursor that moves down would stop there. */
+static void tell_size (const Term *self, gboolean on)
+{
+    g_autofree char *rows = g_strdup_printf ("%u", self->rows), *cols = g_strdup_printf ("%u", self->cols);
+    if (on)
+    {
+        g_setenv ("LINES", rows, TRUE);
+        g_setenv ("COLUMNS", cols, TRUE);
+        return;
+    }
+    g_unsetenv ("LINES");
+    g_unsetenv ("COLUMNS");
+}
+
 /* newterm takes over some signals; they are ours or our caller's. */
-static SCREEN *new_screen (const char *term, FILE *out, FILE *in)
+static SCREEN *new_screen (const Term *self, const char *term, FILE *out, FILE *in)
 {
     static const int numbers[] = { SIGINT, SIGTERM, SIGTSTP, SIGWINCH };
     struct sigaction before[G_N_ELEMENTS (numbers)];
     for (guint i = 0; i < G_N_ELEMENTS (numbers); i++)
         sigaction (numbers[i], NULL, &before[i]);
+    tell_size (self, TRUE);
     SCREEN *screen = newterm (term, out, in);
+    tell_size (self, FALSE);
     for (guint i = 0; i < G_N_ELEMENTS (numbers); i++)
         sigaction (numbers[i], &before[i], NULL);
     return screen;
@@ -307,7 +323,7 @@ static gboolean start_curses (Term *self, const UiOptions *options, const char *
         return io_fail (error, errno, "terminal: can't make the screen's buffer");
     self->drawn = fdopen (fd, "w");
     self->unused_input = fdopen (null, "r");
-    self->screen = new_screen (term, self->drawn, self->unused_input);
+    self->screen = new_screen (self, term, self->drawn, self->unused_input);
     const char *place = self->screen ? tigetstr ("cup") : NULL;
     if (!place || place == (char *) -1)
     {

@@ -181,7 +181,7 @@ show_identity (Page *page, const json_t *derived)
         line (page, text_of (party, "person"), "%s, identified by: %s", text_of (party, "role"), text_of (party, "identified_by"));
     }
     line (page, "From", "%s", text_of (at (derived, "time"), "started"));
-    line (page, "To", "%s, in %u sitting(s)", text_of (at (derived, "time"), "closed"), (guint) json_array_size (at (derived, "time/sittings")));
+    line (page, "To", "%s; sittings: %u", text_of (at (derived, "time"), "closed"), (guint) json_array_size (at (derived, "time/sittings")));
 }
 
 static void
@@ -237,10 +237,10 @@ show_key (Page *page, const json_t *derived)
     line (page, "In words", "%s", words);
     line (page, "Born", "%s (%s); backup: %s", text_of (at (key, "history"), "kind"), json_array_size (at (key, "history/sources")) > 0 ? "by the device's word" : "nothing tells",
           text_of (at (key, "backup"), "kind"));
-    line (page, "Before it", "%s other private key(s) on the device, %s", others, text_of (at (key, "others_before"), "shared"));
+    line (page, "Before it", "other private keys on the device: %s (%s)", others, text_of (at (key, "others_before"), "shared"));
     line (page, "Attributes", "as the token told them:");
     show_attributes (page, key);
-    line (page, "Signed", "%u time(s):", (guint) json_array_size (uses));
+    line (page, "Signed", "uses of the private key: %u", (guint) json_array_size (uses));
     for (gsize i = 0; i < json_array_size (uses); i++) {
         const json_t *use = json_array_get (uses, i);
         g_autofree char *digest = shown_at (use, "digest");
@@ -259,10 +259,10 @@ show_evidence (Page *page, const json_t *derived)
     line (page, "Challenge", "%s (%s)", text_of (at (evidence, "challenge"), "words"),
           g_str_equal (text_of (at (evidence, "challenge"), "source"), "secret") ? "from your secret" : "your own words");
     line (page, "Opening", "%s", opening);
-    line (page, "Final", "%s: compare them with the words on the screen", final);
-    line (page, "Journal", "%s events; %s QR codes in the picture; %u part(s) recorded", events, codes, (guint) json_array_size (at (evidence, "parts")));
+    line (page, "Final", "%s: compare them with the words that you noted", final);
+    line (page, "Journal", "%s events; %s QR codes in the picture; parts recorded: %u", events, codes, (guint) json_array_size (at (evidence, "parts")));
     line (page, "Frames", "%s dropped of %s", dropped, asked);
-    line (page, "Attestation", "%u read", (guint) json_array_size (at (evidence, "attestations")));
+    line (page, "Attestation", "files read from the token: %u", (guint) json_array_size (at (evidence, "attestations")));
 }
 
 static void

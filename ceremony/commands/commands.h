@@ -1,9 +1,8 @@
 /* The subcommands: each reads its arguments (argv[0] is its own name), calls what it needs, prints, and gives the exit status. The table in main.c names them. */
 #pragma once
-#include "ceremony/run/view.h"
 
-/* Makes the screen of a ceremony on this process's terminal (ui/); set by main.c, since nothing below it knows ncurses. Freed by its own free. */
-extern RunView *(*commands_new_view) (GError **error);
+/* @path as a shell takes it back: in quotes only where it needs them. For commands that are printed to be pasted. g_free. */
+char *shell_word (const char *path);
 
 int command_appliance (int argc, char **argv);
 int command_attest (int argc, char **argv);

@@ -32,6 +32,7 @@ find_step (const Asice *bundle, const char *id, Moment *moment, GError **error)
     gsize len;
     const char *p = g_bytes_get_data (bytes, &len), *end = p + len;
     Moment shown = { 1, 0, FALSE };
+    g_autoptr (GString) steps = g_string_new (NULL);
     while (p < end && !moment->found) {
         const char *nl = memchr (p, '\n', end - p);
         g_autoptr (Event) event = event_parse (p, (nl ? nl : end) - p, error);
@@ -40,12 +41,14 @@ find_step (const Asice *bundle, const char *id, Moment *moment, GError **error)
         gint64 part, ms;
         if (strcmp (event->type, "qr.shown") == 0 && cjson_int (event->data, "part", &part, NULL) && cjson_int (event->data, "media_ms", &ms, NULL))
             shown = (Moment){ part, ms, FALSE };
+        if (strcmp (event->type, "step.begun") == 0)
+            g_string_append_printf (steps, " %s", event->step);
         if (strcmp (event->type, "step.begun") == 0 && strcmp (event->step, id) == 0)
             *moment = (Moment){ shown.part, shown.ms, TRUE };
         p = nl ? nl + 1 : end;
     }
     if (!moment->found)
-        g_set_error (error, BASE_ERROR, BASE_ERROR_USAGE, "play: the ceremony has no step \"%s\"; `ceremony verify` lists its steps", id);
+        g_set_error (error, BASE_ERROR, BASE_ERROR_USAGE, "play: the ceremony has no step \"%s\"; it has:%s", id, steps->str);
     return moment->found;
 }
 

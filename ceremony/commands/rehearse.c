@@ -78,21 +78,46 @@ open_ceremony (const char *home)
     return NULL;
 }
 
-static int
-finish (Run *run, const Rehearsal *rehearsal, RunOutcome outcome, const char *home, GError *error)
+/* What is to be done next, as commands to paste. */
+static void
+tell_next (const Run *run, const Rehearsal *rehearsal, const char *home)
 {
+    g_autofree char *bundle = shell_word (run_bundle (run)), *trust = shell_word (rehearsal->trust_dir);
+    g_autofree char *key = g_build_filename (home, "rehearsal", "witness.pem", NULL), *secret = g_build_filename (home, "rehearsal", "challenge-secret", NULL);
+    g_autofree char *key_word = shell_word (key), *secret_word = shell_word (secret);
+    if (!run_sealed (run))
+        printf ("\nThe witness hasn't signed it. That is done by:\n  ceremony seal --trust %s --key %s --secret-file %s %s\n", trust, key_word, secret_word, bundle);
+    printf ("\nJudge it (it is refused, because it is a rehearsal; nothing else should fail):\n  ceremony verify --trust %s %s\n", trust, bundle);
+    printf ("\nLook at the recorded video:\n  ceremony play %s --step liveness\n", bundle);
+}
+
+static int
+finish (const Run *run, const Rehearsal *rehearsal, RunOutcome outcome, const char *home, const GError *error)
+{
+    g_autofree char *home_word = shell_word (home);
+    if (error != NULL)
+        fprintf (stderr, "ceremony: %s\n", error->message);
     if (outcome == RUN_INTERRUPTED) {
-        if (error != NULL)
-            fprintf (stderr, "ceremony: %s\n", error->message);
-        fprintf (stderr, "ceremony: the rehearsal was interrupted; nothing recorded so far is lost. Go on with: ceremony rehearse --home %s\n", home);
+        fprintf (stderr, "ceremony: the rehearsal was interrupted; nothing recorded so far is lost. Go on with:\n  ceremony rehearse --home %s\n", home_word);
         return 1;
     }
-    if (error != NULL)
-        fprintf (stderr, "ceremony: %s. The evidence is whole; sign it with: ceremony seal --trust %s --key %s/rehearsal/witness.pem "
-                         "--secret-file %s/rehearsal/challenge-secret %s\n", error->message, rehearsal->trust_dir, home, home, run_bundle (run));
-    printf ("Rehearsal %s. Bundle:\n  %s\n\nLook at it:\n  ceremony verify --trust %s %s\n", outcome == RUN_ABORTED ? "aborted" : "completed", run_bundle (run),
-            rehearsal->trust_dir, run_bundle (run));
+    printf ("The rehearsal is %s. Its bundle:\n  %s\n", outcome == RUN_ABORTED ? "aborted" : "completed", run_bundle (run));
+    tell_next (run, rehearsal, home);
     return outcome == RUN_ABORTED ? 1 : 0;
+}
+
+/* Where nobody reads the PIN off a file of their own, it is told before the screen comes up. FALSE: nobody is there. */
+static gboolean
+introduce (const Rehearsal *rehearsal, const RehearsalOptions *options)
+{
+    g_autofree char *pin = NULL;
+    puts ("A rehearsal: the whole ceremony on a throw-away token, with a test picture.\n"
+          "You play operator and witness. Nothing in it counts, so try the keys too.\n");
+    if (options->pin_path == NULL && g_file_get_contents (rehearsal->pin_path, &pin, NULL, NULL))
+        printf ("The token's PIN, which you will be asked for:  %s\n", pin);
+    printf ("Press Enter to begin.");
+    fflush (stdout);
+    return getchar () != EOF;
 }
 
 static int
@@ -104,13 +129,8 @@ rehearse (const char *home, const RehearsalOptions *options, gboolean unattended
         fprintf (stderr, "ceremony: %s\n", error->message);
         return 1;
     }
-    if (!unattended && options->pin_path == NULL) {
-        g_autofree char *pin = NULL;
-        if (g_file_get_contents (rehearsal->pin_path, &pin, NULL, NULL))
-            printf ("A rehearsal on a throw-away token. Its PIN, which you will be asked for: %sPress Enter to begin.\n", pin);
-        if (getchar () == EOF)
-            return 1;
-    }
+    if (!unattended && !introduce (rehearsal, options))
+        return 1;
     UiOptions ui = { .headless = FALSE };
     RunView *view = ui_run_view_new (&ui, &error);
     if (view == NULL) {

@@ -2,10 +2,9 @@
 #include "ceremony/base/errors.h"
 #include "ceremony/commands/commands.h"
 #include "ceremony/run/run.h"
+#include "ui/ui.h"
 #include <stdio.h>
 #include <string.h>
-
-RunView *(*commands_new_view) (GError **error);
 
 static const char run_help[] =
     "usage: ceremony run ORDER.asice --trust DIR [OPTION]…\n"
@@ -36,26 +35,34 @@ fail (const char *command, const GError *error)
     return 2;
 }
 
-static int
-tell_end (const Run *run, RunOutcome outcome, const GError *error)
+/* What is to be done next, as a command to paste. */
+static void
+tell_next (const Run *run, const RunSetup *setup, RunOutcome outcome)
 {
-    switch (outcome) {
-    case RUN_INTERRUPTED:
-        if (error)
-            fprintf (stderr, "ceremony: %s\n", error->message);
-        fprintf (stderr, "ceremony: the ceremony %s stands still; go on with it by: ceremony resume %s\n", run_id (run), run_id (run));
+    g_autofree char *bundle = shell_word (run_bundle (run)), *trust = shell_word (setup && setup->trust_dir ? setup->trust_dir : "TRUST");
+    if (outcome == RUN_COMPLETED && !run_sealed (run))
+        printf ("\nThe witness signs it (KEY.pem: their key and certificate, or --token URI):\n  ceremony seal --trust %s --key KEY.pem --secret-file SECRET %s\n", trust, bundle);
+    printf ("\nJudge it (TRUST: the folder of whom to believe):\n  ceremony verify --trust %s %s\n\nLook at it:\n  ceremony play %s\n", trust, bundle, bundle);
+}
+
+static int
+tell_end (const Run *run, const RunSetup *setup, const char *home, RunOutcome outcome, const GError *error)
+{
+    g_autofree char *home_word = home ? shell_word (home) : NULL;
+    fflush (stdout);
+    if (error)
+        fprintf (stderr, "ceremony: %s\n", error->message);
+    if (outcome == RUN_INTERRUPTED) {
+        fprintf (stderr, "ceremony: the ceremony %s was interrupted; nothing recorded so far is lost. Go on with:\n  ceremony resume %s%s%s\n", run_id (run), run_id (run),
+                 home ? " --home " : "", home ? home_word : "");
         return 3;
-    case RUN_ABORTED:
-        printf ("The ceremony was aborted. What was recorded until then, signed by the appliance:\n  %s\n", run_bundle (run));
-        return 1;
-    default:
-        printf ("The evidence is closed%s:\n  %s\n", run_sealed (run) ? " and the witness has signed it" : "", run_bundle (run));
-        if (error)
-            fprintf (stderr, "ceremony: %s\n", error->message);
-        if (!run_sealed (run))
-            printf ("The witness signs it by: ceremony seal %s\n", run_bundle (run));
-        return 0;
     }
+    if (outcome == RUN_ABORTED)
+        printf ("The ceremony was aborted. What was recorded until then, signed by the appliance:\n  %s\n", run_bundle (run));
+    else
+        printf ("The evidence is closed%s:\n  %s\n", run_sealed (run) ? " and the witness has signed it" : "", run_bundle (run));
+    tell_next (run, setup, outcome);
+    return outcome == RUN_ABORTED ? 1 : 0;
 }
 
 /* With the screen up, nothing is printed; it is taken down before. */
@@ -63,13 +70,13 @@ static int
 hold (const char *command, const RunSetup *setup, const char *home, const char *id)
 {
     g_autoptr (GError) error = NULL;
-    RunView *view = commands_new_view (&error);
+    RunView *view = ui_run_view_new (&(UiOptions){ 0 }, &error);
     if (view == NULL)
         return fail (command, error);
     g_autoptr (Run) run = setup ? run_new (setup, view, &error) : run_resume (home, id, view, &error);
     RunOutcome outcome = run ? run_main (run, &error) : RUN_INTERRUPTED;
     view->free (view);
-    return run ? tell_end (run, outcome, error) : fail (command, error);
+    return run ? tell_end (run, setup, setup ? setup->home : home, outcome, error) : fail (command, error);
 }
 
 /* An order is a container, a script is text; a script may come through a pipe, which isn't waited for here. */

@@ -4,6 +4,7 @@
 #include "ceremony/commands/signer-options.h"
 #include "ceremony/run/seal.h"
 #include "ceremony/verify/verify.h"
+#include "ui/ui.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -83,6 +84,18 @@ judge (const Options *o)
     return verdict->kind == VERDICT_UNREADABLE ? 2 : 1;
 }
 
+/* The screen, which so far knows of nothing but a closed record. */
+static RunView *
+new_view (GError **error)
+{
+    RunView *view = ui_run_view_new (&(UiOptions){ 0 }, error);
+    const ViewState state = { .title = "The witness's statement", .ceremony = "", .read_aloud = "", .waiting = "", .message = "", .checkpoint_words = "", .camera = "",
+                              .token = "", .action = "Say what you saw, read the statement to its end, and sign it.", .recording_ms = -1, .free_bytes = -1, .closed = TRUE };
+    if (view != NULL)
+        view->update (view, &state);
+    return view;
+}
+
 static int
 seal (Options *o)
 {
@@ -100,13 +113,14 @@ seal (Options *o)
     if (ok && (o->signer.passphrase_file != NULL || secret_len (pin) > 0))
         o->input.pin = pin;
     if (ok && o->input.opinion == NULL)
-        ok = (o->input.view = view = commands_new_view (&error)) != NULL;
+        ok = (o->input.view = view = new_view (&error)) != NULL;
     ok = ok && seal_bundle (&o->input, &error);
     if (view != NULL)
         view->free (view);
     if (!ok)
         return fail (error);
-    printf ("The witness's statement is in it and signed:\n  %s\n", o->input.bundle);
+    g_autofree char *bundle = shell_word (o->input.bundle), *trust = shell_word (o->trust ? o->trust : "TRUST");
+    printf ("The witness's statement is in it and signed:\n  %s\n\nJudge it (TRUST: the folder of whom to believe):\n  ceremony verify --trust %s %s\n", o->input.bundle, trust, bundle);
     return 0;
 }
 

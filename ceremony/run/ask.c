@@ -191,7 +191,7 @@ key_pause (Run *run, GError **error)
     gboolean given, ok;
     gint64 began;
 
-    if (!nested_ask (run, ASK_TEXT, "break.reason", "", "Why is there a break?", "The recording goes on.", NULL, &reply, &given, error))
+    if (!nested_ask (run, ASK_TEXT, "break.reason", "", "Why is there a break?", "The recording goes on meanwhile.", NULL, &reply, &given, error))
         return FALSE;
     if (!given)
         return TRUE;
@@ -199,8 +199,10 @@ key_pause (Run *run, GError **error)
         return FALSE;
     began = journal_mono_ms (run->journal);
     run->shown.paused = TRUE;
-    ok = nested_ask (run, ASK_CONTINUE, "break.end", "", "Break: the recording goes on. Press Enter when everybody is back.", "", NULL, &none, &given, error);
+    screen_say (run, MOOD_WARNING, "Break: %s", reply.text);
+    ok = nested_ask (run, ASK_CONTINUE, "break.end", "", "Press Enter when everybody is back", "The recording goes on meanwhile, and shows that it is a break.", NULL, &none, &given, error);
     run->shown.paused = FALSE;
+    screen_say (run, MOOD_NORMAL, "%s", "");
     if (!ok)
         return FALSE;
     return run_event (run, "break.ended", "operator", json_pack ("{s:I}", "ms", (json_int_t) (journal_mono_ms (run->journal) - began)), error);

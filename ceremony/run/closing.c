@@ -267,7 +267,7 @@ write_bundle (Run *run, const char *note, GError **error)
 gboolean
 run_close (Run *run, GError **error)
 {
-    g_autofree char *note = NULL, *text = NULL;
+    g_autofree char *note = NULL, *text = NULL, *base = NULL, *folder = NULL;
 
     if (run_last_event (run, "ceremony.closed") == NULL && !close_journal (run, error))
         return FALSE;
@@ -275,9 +275,12 @@ run_close (Run *run, GError **error)
     note = g_strdup (run_checkpoint (run, NULL, error));
     if (note == NULL || !write_bundle (run, note, error))
         return FALSE;
-    screen_say (run, MOOD_NORMAL, "The evidence is closed: %s", run->bundle);
-    text = g_strdup_printf ("This is the last checkpoint, over all %" G_GUINT64_FORMAT " events. It is in no recorded picture: the witness notes it, or scans the code.\n\n%s\nWords of "
-                            "its root: %s\n\nThe evidence: %s\n", journal_size (run->journal), note, run->words ? run->words : "", run->bundle);
+    base = g_path_get_basename (run->bundle);
+    folder = g_path_get_dirname (run->bundle);
+    screen_task (run, "The record is closed.");
+    screen_say (run, MOOD_NORMAL, "The evidence is closed and signed by the appliance.");
+    text = g_strdup_printf ("This is the last checkpoint, over all %" G_GUINT64_FORMAT " events. It is in no recorded picture: the witness notes its words, or scans the code.\n\nWords of "
+                            "its root: %s\n\n%s\nThe evidence is %s in\n%s\n", journal_size (run->journal), run->words ? run->words : "", note, base, folder);
     run_page (run, "The final checkpoint", text, note, NULL);
     return TRUE;
 }
@@ -297,6 +300,7 @@ run_local_seal (Run *run, GError **error)
     input.key_path = file ? run->setup->witness_key : NULL;
     input.token_uri = file ? NULL : run->setup->witness_token;
     input.module_path = run->setup->module_path;
+    screen_task (run, "The witness says what they saw, reads the statement to its end, and signs it here. Nothing can be added to the record any more.");
     if (!seal_bundle (&input, error)) {
         g_prefix_error (error, "the witness's statement was not signed: ");
         return FALSE;

@@ -126,6 +126,7 @@ void screen_clear (Run *run);
 void screen_update (Run *run);
 void screen_step (Run *run, guint index, StepState state);
 void screen_waiting (Run *run, const char *waiting);            /* "" or NULL: nothing */
+void screen_task (Run *run, const char *action);            /* after the last step: nothing to read aloud any more */
 void screen_say (Run *run, ViewMood mood, const char *format, ...) G_GNUC_PRINTF (3, 4);
 void screen_token (Run *run, const json_t *info);
 

@@ -77,6 +77,24 @@ make_role (const char *home, const char *trust_dir, const char *role, const char
 }
 
 static gboolean
+read_secret (const char *path, guint8 secret[32], GError **error)
+{
+    g_autoptr (GBytes) bytes = file_read (path, 100, error);
+    if (bytes == NULL)
+        return FALSE;
+    g_autofree char *text = g_strndup (g_bytes_get_data (bytes, NULL), g_bytes_get_size (bytes));
+    g_autoptr (GBytes) decoded = hex_decode (g_strchomp (text), error);
+    if (decoded == NULL)
+        return FALSE;
+    if (g_bytes_get_size (decoded) != 32) {
+        g_set_error (error, BASE_ERROR, BASE_ERROR_FORMAT, "%s: the witness's secret must be 64 hex digits; make one with `ceremony challenge new`", path);
+        return FALSE;
+    }
+    memcpy (secret, g_bytes_get_data (decoded, NULL), 32);
+    return TRUE;
+}
+
+static gboolean
 make_secret (Rehearsal *self, const char *home, GError **error)
 {
     g_autofree char *path = path_in (home, "challenge-secret"), *hex = NULL;
@@ -87,14 +105,8 @@ make_secret (Rehearsal *self, const char *home, GError **error)
         if (!file_write (path, line, strlen (line), 0600, FALSE, error))
             return FALSE;
     }
-    g_autoptr (GBytes) bytes = file_read (path, 100, error);
-    if (bytes == NULL)
+    if (!read_secret (path, self->secret, error))
         return FALSE;
-    g_autofree char *text = g_strndup (g_bytes_get_data (bytes, NULL), g_bytes_get_size (bytes));
-    g_autoptr (GBytes) secret = hex_decode (g_strchomp (text), error);
-    if (secret == NULL || g_bytes_get_size (secret) != sizeof self->secret)
-        return FALSE;
-    memcpy (self->secret, g_bytes_get_data (secret, NULL), sizeof self->secret);
     self->setup->secret_path = g_strdup (path);
     return TRUE;
 }
@@ -202,6 +214,26 @@ rehearsal_prepare (const RehearsalOptions *options, GError **error)
     return g_steal_pointer (&self);
 }
 
+static char *
+words_for (const char *ceremony, const char *root, const guint8 secret[32])
+{
+    guint8 challenge[CHALLENGE_LEN];
+    challenge_compute (ceremony, root, secret, challenge);
+    return pgp_words (challenge, sizeof challenge);
+}
+
+char *
+rehearsal_hint (const RunSetup *setup, const char *ceremony, const Event *opening)
+{
+    guint8 secret[32];
+    const char *root = opening ? cjson_str (opening->data, "root", NULL) : NULL;
+    if (!setup->rehearsal || setup->secret_path == NULL || root == NULL || !read_secret (setup->secret_path, secret, NULL))
+        return NULL;
+    char *words = words_for (ceremony, root, secret);
+    explicit_bzero (secret, sizeof secret);
+    return words;
+}
+
 char *
 rehearsal_words (const Rehearsal *self, const char *ceremony, const char *folder, GError **error)
 {
@@ -214,9 +246,5 @@ rehearsal_words (const Rehearsal *self, const char *ceremony, const char *folder
         return NULL;
     }
     const char *root = cjson_str (opening->data, "root", error);
-    if (root == NULL)
-        return NULL;
-    guint8 challenge[CHALLENGE_LEN];
-    challenge_compute (ceremony, root, self->secret, challenge);
-    return pgp_words (challenge, sizeof challenge);
+    return root != NULL ? words_for (ceremony, root, self->secret) : NULL;
 }

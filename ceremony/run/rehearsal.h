@@ -1,5 +1,6 @@
 /* What a rehearsal needs and a real ceremony brings: a throw-away token, an appliance, a CA that orders, a witness with a secret. All lie in one folder. */
 #pragma once
+#include "ceremony/journal/event.h"
 #include "ceremony/run/run.h"
 
 typedef struct {
@@ -22,3 +23,5 @@ void       rehearsal_free (Rehearsal *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (Rehearsal, rehearsal_free)
 /* The witness's eight words for the opening checkpoint of the ceremony in @folder, read from its journal as a witness would read them from the QR. g_free. */
 char      *rehearsal_words (const Rehearsal *self, const char *ceremony, const char *folder, GError **error);
+/* The same from the witness's secret in @setup and the event opening.committed, for who rehearses alone; NULL where it is no rehearsal or has no secret. g_free. */
+char      *rehearsal_hint (const RunSetup *setup, const char *ceremony, const Event *opening);

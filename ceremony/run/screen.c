@@ -68,6 +68,7 @@ screen_update (Run *run)
     if (run->journal != NULL)
         take_facts (run);
     shown->steps = (const ViewStep *) (gpointer) run->view_steps->data;
+    shown->closed = run->closing;
     shown->read_aloud = run->read_aloud ? run->read_aloud : "";
     shown->action = run->action ? run->action : "";
     shown->waiting = run->waiting ? run->waiting : "";
@@ -99,6 +100,15 @@ screen_waiting (Run *run, const char *waiting)
 {
     g_free (run->waiting);
     run->waiting = g_strdup (waiting);
+    screen_update (run);
+}
+
+void
+screen_task (Run *run, const char *action)
+{
+    g_clear_pointer (&run->read_aloud, g_free);
+    g_free (run->action);
+    run->action = g_strdup (action);
     screen_update (run);
 }
 

@@ -40,7 +40,7 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Seal, seal_clear)
 
 /* ── asking ── */
 
-typedef struct { gboolean done, given; char *text; int choice; Secret *pin; } Told;
+typedef struct { gboolean done, given, broken_off; char *text; int choice; Secret *pin; } Told;
 
 static void
 told_clear (Told *self)
@@ -57,6 +57,7 @@ on_told (const Answer *answer, gpointer user_data)
 
     told->done = TRUE;
     told->given = answer->kind == ANSWER_GIVEN;
+    told->broken_off = answer->kind == ANSWER_ABORT;    /* the other function keys have nothing to add to here */
     if (!told->given)
         return;
     told->text = g_utf8_make_valid (answer->text ? answer->text : "", -1);
@@ -78,12 +79,15 @@ not_signed (GError **error)
 static gboolean
 tell (RunView *view, const Question *question, const char *page, Told *told, GError **error)
 {
-    if (page)
-        view->page (view, question->title, page, NULL, on_told, told);
-    else
-        view->ask (view, question, on_told, told);
-    while (!told->done)
-        g_main_context_iteration (NULL, TRUE);
+    do {
+        told->done = FALSE;
+        if (page)
+            view->page (view, question->title, page, NULL, on_told, told);
+        else
+            view->ask (view, question, on_told, told);
+        while (!told->done)
+            g_main_context_iteration (NULL, TRUE);
+    } while (!told->given && !told->broken_off);
     return told->given || not_signed (error);
 }
 

@@ -128,7 +128,7 @@ after_refusal (Run *run, const GError *failed, gboolean *even_final, GError **er
     if (g_error_matches (failed, TOKEN_ERROR, TOKEN_ERROR_PIN_WRONG)) {
         if (!refused (run, "wrong-pin", failed->message, error))
             return FALSE;
-        screen_say (run, MOOD_ERROR, "%s. Nothing is lost: enter the PIN again, slowly. Too many wrong tries lock the token.", failed->message);
+        screen_say (run, MOOD_ERROR, "%c%s. Nothing is lost: type the PIN again, slowly. Too many wrong tries lock the token.", g_ascii_toupper (failed->message[0]), failed->message + 1);
         return TRUE;
     }
     if (g_error_matches (failed, TOKEN_ERROR, TOKEN_ERROR_PIN_FINAL_TRY)) {

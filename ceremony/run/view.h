@@ -28,6 +28,7 @@ typedef struct {                        /* all that the screen draws but the que
     const char *camera;                 /* "test picture", "/dev/video0", "lost", "none" */
     const char *token;                  /* label and serial, "" none */
     gboolean    paused;
+    gboolean    closed;                 /* nothing can be added to the record: of the function keys only abort has a meaning, which is to break off */
 } ViewState;
 
 typedef enum {

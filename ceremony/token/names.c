@@ -198,7 +198,7 @@ version_json (CK_VERSION version)
 
 /* What a person should know and do; TOKEN_ERROR_FAILED where not said. */
 static const struct { CK_RV rv; TokenError code; const char *meaning; } MEANINGS[] = {
-    { CKR_PIN_INCORRECT, TOKEN_ERROR_PIN_WRONG, "the PIN is wrong; type it again with care" },
+    { CKR_PIN_INCORRECT, TOKEN_ERROR_PIN_WRONG, "the PIN is wrong" },
     { CKR_PIN_INVALID, TOKEN_ERROR_PIN_WRONG, "the token doesn't accept these characters as a PIN; type it again" },
     { CKR_PIN_LEN_RANGE, TOKEN_ERROR_PIN_WRONG, "the PIN is shorter or longer than this token's PINs are; type it again" },
     { CKR_PIN_LOCKED, TOKEN_ERROR_PIN_LOCKED, "the PIN is locked" },

@@ -1,5 +1,6 @@
 /* Acts around the challenge: the appliance commits first, then the witness gives it, then it is held before the camera. */
 #include "ceremony/run/acts/acts.h"
+#include "ceremony/run/rehearsal.h"
 #include <string.h>
 
 /* The note of the opening checkpoint, put into the picture: verify wants it seen there before the challenge. */
@@ -56,12 +57,16 @@ typedef struct { guint8 bytes[CHALLENGE_LEN]; const char *source; char *typed; }
 static gboolean
 ask_words (Run *run, const char *note, Given *given, GError **error)
 {
+    g_autofree char *hint = rehearsal_hint (run->setup, run->id, run_last_event (run, "opening.committed"));
+    g_autofree char *detail = hint ? g_strdup_printf ("Rehearsal: the witness's words are: %s", hint)
+                                   : g_strdup ("`ceremony challenge` computes them from this checkpoint and the witness's secret.");
+
     for (;;) {
         g_auto(Reply) reply = { 0 };
         g_autoptr(GError) wrong = NULL;
         g_autoptr(GBytes) bytes = NULL;
         Question question = { .kind = ASK_WORDS, .id = "challenge", .role = "witness", .title = "The witness's challenge: eight words",
-                              .detail = "`ceremony challenge` computes them from this checkpoint and the witness's secret.", .qr = note };
+                              .detail = detail, .qr = note };
         if (!run_ask (run, &question, &reply, error))
             return FALSE;
         bytes = pgp_words_decode (reply.text, &wrong);

@@ -166,14 +166,32 @@ act_generate (Run *run, const ScriptStep *step, GError **error)
 
 typedef struct { const char *key; gboolean good; const char *meaning; } Claim;
 static const Claim claims[] = {
-    { "cka_local", TRUE, "was generated on the token" },
-    { "cka_always_sensitive", TRUE, "was never readable in plain text" },
+    { "cka_local", TRUE, "generated on the token" },
+    { "cka_always_sensitive", TRUE, "never readable in plain text" },
     { "cka_never_extractable", TRUE, "could never be taken out" },
-    { "cka_sensitive", TRUE, "isn't readable in plain text" },
+    { "cka_sensitive", TRUE, "not readable in plain text" },
     { "cka_extractable", FALSE, "can't be taken out" },
-    { "cka_token", TRUE, "is stored on the token" },
-    { "cka_private", TRUE, "needs the PIN" },
+    { "cka_token", TRUE, "stored on the token" },
+    { "cka_private", TRUE, "used only after login" },
 };
+
+/* An attribute as the journal holds it, for people. */
+static char *
+attribute_text (const json_t *item)
+{
+    const json_t *value = json_object_get (item, "value"), *hex = json_object_get (value, "hex");
+    const char *text = json_string_value (json_is_object (value) ? hex : value);
+
+    if (value == NULL)
+        return g_strdup ("not told");
+    if (json_is_boolean (value))
+        return g_strdup (json_is_true (value) ? "yes" : "no");
+    if (text != NULL)
+        return g_strdup (*text ? text : "empty");
+    if (json_is_array (value) && json_array_size (value) == 0)
+        return g_strdup ("none");
+    return cjson_encode (value, NULL);
+}
 
 static char *
 attributes_text (json_t *private)
@@ -184,14 +202,15 @@ attributes_text (json_t *private)
 
     for (gsize i = 0; i < G_N_ELEMENTS (claims); i++) {
         const json_t *one = json_object_get (private, claims[i].key), *value = json_object_get (one, "value");
-        const char *said = json_is_true (value) ? "true" : json_is_false (value) ? "false" : cjson_str (one, "error", NULL);
+        const char *said = json_is_true (value) ? "yes" : json_is_false (value) ? "no" : cjson_str (one, "error", NULL);
         gboolean good = json_is_boolean (value) && json_is_true (value) == claims[i].good;
-        g_string_append_printf (text, "%s %-22s %-12s the key %s\n", good ? "  " : "!!", claims[i].key, said ? said : "unavailable", claims[i].meaning);
+        g_autofree char *name_shown = g_ascii_strup (claims[i].key, -1);
+        g_string_append_printf (text, "%s %-21s %-5s  %s\n", good ? "  " : "!!", name_shown, said ? said : "not told", claims[i].meaning);
     }
-    g_string_append (text, "\n!! marks what is not as it must be: note a deviation (F3).\n\nAll attributes:\n\n");
+    g_string_append (text, "\n!! marks what is not as it must be: note a deviation (F3).\n\nAll that it says:\n\n");
     json_object_foreach (private, name, item) {
-        g_autofree char *value = cjson_encode (item, NULL);
-        g_string_append_printf (text, "%s %s\n", name, value ? value : "?");
+        g_autofree char *name_shown = g_ascii_strup (name, -1), *value = attribute_text (item);
+        g_string_append_printf (text, "   %-23s %s\n", name_shown, value);
     }
     return g_string_free (text, FALSE);
 }
