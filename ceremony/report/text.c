@@ -2,6 +2,13 @@
 #include <string.h>
 #include "ceremony/report/report.h"
 
+#define ID_WIDTH 22
+
+/* A reader's way through a bundle; a family that isn't named here comes last. */
+static const char *const reading_order[] = {
+    "rehearsal", "container", "signatures", "order", "journal", "people", "script", "challenge", "sequence", "key", "device", "tracks", "statement",
+};
+
 typedef struct {
     GString    *out;
     guint       width;
@@ -131,13 +138,22 @@ describe (Page *p, const Verdict *verdict)
     g_string_append_c (p->out, '\n');
 }
 
+/* Where reasons begin: beside the ids, or below them where that would leave too little room. */
+static guint
+reason_column (const Page *p)
+{
+    return p->width >= 70 ? 4 + ID_WIDTH + 1 : 6;
+}
+
 static void
 mark_line (Page *p, const CheckOutcome *outcome)
 {
+    CheckResult shown = outcome->ignored ? CHECK_SKIPPED : outcome->result;
+
     g_string_append (p->out, "  ");
-    coloured (p, marks[outcome->result].colour, p->style & REPORT_ASCII ? marks[outcome->result].ascii : marks[outcome->result].mark);
-    g_string_append_printf (p->out, " %-22s ", outcome->id);
-    wrap (p, 4 + MAX (strlen (outcome->id), 22) + 1, 6, outcome->reason);
+    coloured (p, marks[shown].colour, p->style & REPORT_ASCII ? marks[shown].ascii : marks[shown].mark);
+    g_string_append_printf (p->out, " %-*s ", ID_WIDTH, outcome->id);
+    wrap (p, 4 + MAX (strlen (outcome->id), ID_WIDTH) + 1, reason_column (p), outcome->reason);
 }
 
 static void
@@ -152,8 +168,8 @@ where (Page *p, const CheckOutcome *outcome)
         g_string_append (text, outcome->events->len > 8 ? " …." : ".");
     if (outcome->video_ms >= 0)
         g_string_append_printf (text, " Look at %" G_GINT64_FORMAT ":%02" G_GINT64_FORMAT " of the video.", outcome->video_ms / 60000, outcome->video_ms / 1000 % 60);
-    g_string_append (p->out, "      ");
-    wrap (p, 6, 6, text->str);
+    g_string_append_printf (p->out, "%*s", (int) reason_column (p), "");
+    wrap (p, reason_column (p), reason_column (p), text->str);
 }
 
 static void
@@ -165,7 +181,7 @@ against (Page *p, const Verdict *verdict)
     for (gsize k = 0; k < G_N_ELEMENTS (order); k++) {
         for (guint i = 0; i < verdict->outcomes->len; i++) {
             const CheckOutcome *outcome = verdict->outcomes->pdata[i];
-            if (outcome->result != order[k])
+            if (outcome->result != order[k] || outcome->ignored)
                 continue;
             if (!any)
                 g_string_append (p->out, "What speaks against it\n");
@@ -178,18 +194,13 @@ against (Page *p, const Verdict *verdict)
         g_string_append_c (p->out, '\n');
 }
 
-static guint
-worst_of (const Verdict *verdict, const char *family)
+static gboolean
+has_family (const Verdict *verdict, const char *family)
 {
-    static const guint rank[] = { [CHECK_PASS] = 0, [CHECK_SKIPPED] = 1, [CHECK_WARN] = 2, [CHECK_FAIL] = 3 };
-    guint worst = 0;
-
-    for (guint i = 0; i < verdict->outcomes->len; i++) {
-        const CheckOutcome *outcome = verdict->outcomes->pdata[i];
-        if (g_str_equal (outcome->family, family))
-            worst = MAX (worst, rank[outcome->result]);
-    }
-    return worst;
+    for (guint i = 0; i < verdict->outcomes->len; i++)
+        if (g_str_equal (((const CheckOutcome *) verdict->outcomes->pdata[i])->family, family))
+            return TRUE;
+    return FALSE;
 }
 
 static void
@@ -202,15 +213,16 @@ one_family (Page *p, const Verdict *verdict, const char *family)
         const CheckOutcome *outcome = verdict->outcomes->pdata[i];
         if (!g_str_equal (outcome->family, family))
             continue;
+        gboolean against = !outcome->ignored && (outcome->result == CHECK_FAIL || outcome->result == CHECK_WARN);
         passed += outcome->result == CHECK_PASS;
-        others += outcome->result == CHECK_FAIL || outcome->result == CHECK_WARN;
-        if (outcome->result == CHECK_SKIPPED || (outcome->result == CHECK_PASS && !(p->style & REPORT_BRIEF)))
+        others += against;
+        if (!against && (outcome->result != CHECK_PASS || !(p->style & REPORT_BRIEF)))
             mark_line (p, outcome);
     }
     if (p->style & REPORT_BRIEF && passed)
         g_string_append_printf (p->out, "  %u passed\n", passed);
     if (others)
-        g_string_append_printf (p->out, "  %u above\n", others);
+        g_string_append_printf (p->out, "  %u more above\n", others);
 }
 
 static void
@@ -218,15 +230,16 @@ families (Page *p, const Verdict *verdict)
 {
     g_autoptr(GPtrArray) names = g_ptr_array_new ();
 
+    for (gsize i = 0; i < G_N_ELEMENTS (reading_order); i++)
+        if (has_family (verdict, reading_order[i]))
+            g_ptr_array_add (names, (gpointer) reading_order[i]);
     for (guint i = 0; i < verdict->outcomes->len; i++) {
         const CheckOutcome *outcome = verdict->outcomes->pdata[i];
         if (!g_ptr_array_find_with_equal_func (names, outcome->family, g_str_equal, NULL))
             g_ptr_array_add (names, (gpointer) outcome->family);
     }
-    for (gint rank = 3; rank >= 0; rank--)
-        for (guint i = 0; i < names->len; i++)
-            if (worst_of (verdict, names->pdata[i]) == (guint) rank)
-                one_family (p, verdict, names->pdata[i]);
+    for (guint i = 0; i < names->len; i++)
+        one_family (p, verdict, names->pdata[i]);
     g_string_append_c (p->out, '\n');
 }
 

@@ -270,7 +270,8 @@ decide (Context *c)
         if (outcome->result == CHECK_PASS || outcome->result == CHECK_SKIPPED)
             continue;
         tell_level (outcome, level);
-        if (level == LEVEL_IGNORE)
+        outcome->ignored = level == LEVEL_IGNORE;
+        if (outcome->ignored)
             continue;
         refuse = refuse || (outcome->result == CHECK_FAIL && level == LEVEL_REQUIRE);
         review = TRUE;

@@ -11,6 +11,7 @@ typedef enum { VERDICT_ACCEPT, VERDICT_REFUSE, VERDICT_UNREADABLE, VERDICT_REVIE
 typedef struct {
     const char *id, *family, *meaning, *clause;     /* from the table */
     CheckResult result;
+    gboolean    ignored;                            /* it warned or failed, and the policy passes over that */
     char       *reason;
     GArray     *events;                             /* guint64 seq, may be empty */
     gint64      video_ms;                           /* -1: none */
