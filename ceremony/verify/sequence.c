@@ -135,8 +135,8 @@ check_interruptions (Context *c)
         flaw (c, CHECK_FAIL, event_last (c, "ceremony.resumed"), "%" G_GINT64_FORMAT " sittings, policy allows %" G_GINT64_FORMAT, sittings, c->rule.max_sittings);
     for (guint i = 0; i < resumed->len; i++) {
         const Event *event = resumed->pdata[i];
-        flaw (c, CHECK_WARN, event, "interrupted for %" G_GINT64_FORMAT " s before event %" G_GUINT64_FORMAT "%s: nothing was recorded then",
-              member_int (event->data, "gap_ms") / 1000, event->seq, member_true (event->data, "rebooted") ? ", the machine was restarted" : "");
+        flaw (c, CHECK_WARN, event, "interrupted for %.1f s before event %" G_GUINT64_FORMAT "%s: nothing was recorded then",
+              member_int (event->data, "gap_ms") / 1000.0, event->seq, member_true (event->data, "rebooted") ? ", the machine was restarted" : "");
     }
     return done (c, "one sitting%s", breaks->len ? ", with breaks that were recorded" : ", no interruption");
 }

@@ -550,7 +550,7 @@ static const Lie lies[] = {
     { "attestation changed", "attestation", "isn't the file", FAILS, "", .on_event = attestation_other, .on_files = files_attestation },
     { "program unnamed", "host.program", "SHA-256", FAILS, "", .on_event = program_unnamed },
     { "clock not synchronised, nobody confirmed it", "clock.ntp", "unsynchronised", WARNS, "", .on_event = not_ntp },
-    { "interrupted", "interruptions", "interrupted for 5 s", WARNS, "", .prepare = interrupted },
+    { "interrupted", "interruptions", "interrupted for 5.0 s", WARNS, "", .prepare = interrupted },
     { "interrupted too often", "interruptions", "policy allows", FAILS, "", .prepare = interrupted_often },
     { "timestamp asked", "timestamps", "policy", FAILS, "", .prepare = must_timestamp },
     { "timestamp of nothing", "timestamps", "journal/timestamps/9.tsr", FAILS, "", .on_files = files_timestamp },
