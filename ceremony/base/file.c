@@ -41,7 +41,7 @@ read_fd (int fd, gsize max, GError **error)
         return NULL;
     }
     if (!S_ISREG (st.st_mode)) {
-        g_set_error (error, BASE_ERROR, BASE_ERROR_FORMAT, "not a regular file");
+        g_set_error (error, BASE_ERROR, BASE_ERROR_FORMAT, "a folder or a device, not a file");
         return NULL;
     }
     if ((guint64) st.st_size > max) {

@@ -21,7 +21,37 @@ static const char help[] =
     "  --pin-file F   the token's PIN is the first line of F (default: a random one, shown before the start)\n"
     "  --module FILE  a PKCS#11 module that stands before SoftHSM's, for trying out faults\n";
 
-typedef struct { Rehearsal *rehearsal; Run *run; } Typist;
+#define TRIES 5         /* how often an unattended rehearsal tries again what failed */
+
+typedef struct { Rehearsal *rehearsal; Run *run; guint tries; } Typist;
+
+/* Where something is wrong there is nobody to mend it: after some tries the rehearsal stops as it stands, or where that can't help, aborts. 0: not such a question. */
+static guint
+give_up (Typist *typist, const Question *question)
+{
+    static const struct { const char *id; guint last; } questions[] = {
+        { "act.failed", 3 }, { "recorder.failed", 2 }, { "token.absent", 2 }, { "token.locked", 2 }, { "token", 1 },
+    };
+    for (gsize i = 0; i < G_N_ELEMENTS (questions); i++)
+        if (strcmp (questions[i].id, question->id) == 0)
+            return typist->tries++ < TRIES ? 1 : questions[i].last;
+    return 0;
+}
+
+/* The initials of who was identified in @role: persons may have been so before the rehearsal goes on unattended. NULL: nobody yet. */
+static char *
+initials (Run *run, const char *role)
+{
+    g_autofree char *path = g_build_filename (run_folder (run), "people.json", NULL);
+    g_autoptr (GBytes) bytes = file_read (path, 1024 * 1024, NULL);
+    g_autoptr (json_t) people = bytes ? cjson_parse (g_bytes_get_data (bytes, NULL), g_bytes_get_size (bytes), NULL) : NULL;
+    json_t *entry;
+    gsize i;
+    json_array_foreach (json_object_get (people, "people"), i, entry)
+        if (g_strcmp0 (cjson_str (entry, "role", NULL), role) == 0)
+            return g_strdup (cjson_str (entry, "initials", NULL));
+    return NULL;
+}
 
 /* What an unattended operator and witness answer. */
 static char *
@@ -48,6 +78,11 @@ answer (const Question *question, gpointer user_data)
     for (gsize i = 0; i < G_N_ELEMENTS (answers); i++)
         if (strcmp (answers[i].id, with_role) == 0 || strcmp (answers[i].id, question->id) == 0)
             return g_strdup (answers[i].text);
+    if (question->kind == ASK_CONFIRM)
+        return initials (typist->run, question->role);
+    guint choice = give_up (typist, question);
+    if (choice != 0)
+        return g_strdup_printf ("%u", choice);
     if (question->kind == ASK_YES_NO)
         return g_strdup ("yes");
     return question->kind == ASK_CHOICE ? g_strdup ("1") : NULL;
@@ -64,7 +99,7 @@ new_home (GError **error)
     return file_mkdir (home, error) ? g_steal_pointer (&home) : NULL;
 }
 
-/* The id of the ceremony under @home that isn't closed and sealed yet; NULL where there is none. */
+/* The id of the ceremony under @home that isn't closed and sealed yet, or that another process holds (resuming says so); NULL where there is none. */
 static char *
 open_ceremony (const char *home)
 {
@@ -72,7 +107,7 @@ open_ceremony (const char *home)
     for (gsize i = 0; list != NULL && i < json_array_size (list); i++) {
         json_t *entry = json_array_get (list, i);
         const char *state = cjson_str (entry, "state", NULL);
-        if (state != NULL && (strcmp (state, "open") == 0 || strcmp (state, "closed") == 0))
+        if (g_strv_contains ((const char *const[]){ "open", "closed", "running", NULL }, state ? state : ""))
             return g_strdup (cjson_str (entry, "id", NULL));
     }
     return NULL;
@@ -139,7 +174,7 @@ rehearse (const char *home, const RehearsalOptions *options, gboolean unattended
     }
     g_autofree char *id = open_ceremony (home);
     Run *run = id ? run_resume (home, id, view, &error) : run_new (rehearsal->setup, view, &error);
-    Typist typist = { rehearsal, run };
+    Typist typist = { rehearsal, run, 0 };
     RunOutcome outcome = RUN_INTERRUPTED;
     if (run != NULL) {
         if (unattended)

@@ -129,6 +129,8 @@ after_failure (Run *run, GError *failed, GError **error)
 
     if (run->stop != STOP_NONE)
         return run_stopped (run, error);
+    if (g_error_matches (failed, TOKEN_ERROR, TOKEN_ERROR_ABSENT) || (failed->domain == TOKEN_ERROR && run->token != NULL && !token_ready (run->token)))
+        run_forget_token (run);
     screen_say (run, MOOD_ERROR, "%s", text);
     choice = run_ask_choice (run, "act.failed", "operator", title, text, choices, error);
     if (choice < 0)

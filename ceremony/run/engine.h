@@ -110,6 +110,7 @@ gboolean run_token_wait (Run *run, const Question *question, GCancellable *cance
 gboolean run_unlock (Run *run, const char *uri, GError **error);
 /* The token is open and logged in, or becomes so: after a resume the PIN is asked again. */
 gboolean run_need_token (Run *run, GError **error);
+void     run_forget_token (Run *run);   /* its session is dead: run_need_token then finds it anew and asks for the PIN */
 /* The generated key is at hand; after a resume it is found again, and its attributes read again. */
 gboolean run_need_key (Run *run, GError **error);
 gboolean run_read_attributes (Run *run, const char *occasion, GError **error);

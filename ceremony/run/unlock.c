@@ -56,14 +56,20 @@ same_device (Run *run, const json_t *info, GError **error)
     return TRUE;
 }
 
+void
+run_forget_token (Run *run)
+{
+    g_clear_pointer (&run->key, token_key_free);
+    g_clear_pointer (&run->token, token_close);
+}
+
 static gboolean
 open_token (Run *run, const char *uri, GError **error)
 {
     TokenArgs args = { .uri = uri };
     gboolean ok;
 
-    g_clear_pointer (&run->key, token_key_free);
-    g_clear_pointer (&run->token, token_close);
+    run_forget_token (run);
     if (!run_token_call (run, "Looking for the token", call_open, &args, error))
         return FALSE;
     ok = same_device (run, args.info, error);
@@ -82,7 +88,7 @@ open_token (Run *run, const char *uri, GError **error)
 static gboolean
 open_patiently (Run *run, const char *uri, GError **error)
 {
-    static const char *const choices[] = { "It is connected now: look again", "Abort the ceremony", NULL };
+    static const char *const choices[] = { "It is connected now: look again", "Stop here; resume later", "Abort the ceremony", NULL };
 
     for (;;) {
         g_autoptr(GError) failed = NULL;
@@ -99,10 +105,12 @@ open_patiently (Run *run, const char *uri, GError **error)
         choice = run_ask_choice (run, "token.absent", "operator", "The token isn't there", failed->message, choices, error);
         if (choice < 0)
             return FALSE;
-        if (choice == 1) {
+        if (choice == 1)
+            run->stop = STOP_INTERRUPT;
+        if (choice == 2)
             run_abort (run, "the token could not be found");
+        if (choice > 0)
             return run_stopped (run, error);
-        }
     }
 }
 

@@ -186,6 +186,15 @@ token_logged_in (Token *self)
 }
 
 gboolean
+token_ready (Token *self)
+{
+    CK_SESSION_INFO info = { 0 };
+    if (self->session == NO_SESSION || self->module->f->C_GetSessionInfo (self->session, &info) != CKR_OK)
+        return FALSE;
+    return !self->logged_in || !(self->info.flags & CKF_LOGIN_REQUIRED) || info.state == CKS_RW_USER_FUNCTIONS || info.state == CKS_RO_USER_FUNCTIONS;
+}
+
+gboolean
 token_need_session (Token *self, GError **error)
 {
     if (self->session != NO_SESSION)

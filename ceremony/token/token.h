@@ -45,6 +45,8 @@ gboolean token_has_pinpad (Token *self);
 /* Logs in as user. The PIN is given to C_Login alone (never to libp11, which keeps a copy). On the final try refuses with PIN_FINAL_TRY unless @even_final. */
 gboolean token_login (Token *self, const Secret *pin, gboolean even_final, GError **error);
 gboolean token_logged_in (Token *self);
+/* Asks the module: the session is alive, and where there was a login it still holds. FALSE after the token was pulled out, or logged us out by itself. */
+gboolean    token_ready (Token *self);
 
 /* What the token holds: {"private_keys":n,"public_keys":n,"certificates":n,"secret_keys":n,"data":n,"logged_in":bool,"truncated":bool,
  * "objects":[{"class","label","id":"hex","key_type","subject"?,"spki_sha256"?}]}; at most 500 objects. Before the login a token hides its private ones. */

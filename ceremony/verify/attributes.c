@@ -107,6 +107,8 @@ check_device_consistent (Context *c)
     const GPtrArray *found = events_of (c, "token.found"), *returned = events_of (c, "token.returned"), *shown = events_of (c, "token.shown");
     const char *serial = found->len ? member2 (((const Event *) found->pdata[0])->data, "token", "serial") : "";
 
+    if (found->len == 0 && was_aborted (c))
+        return unreached (c, "the ceremony was aborted before the token was unlocked");
     if (found->len == 0) {
         flaw (c, CHECK_FAIL, NULL, "the journal names no token");
         return done (c, "%s", "");
@@ -140,6 +142,8 @@ check_device_sole (Context *c)
 {
     const Event *inventory = event_last (c, "token.inventoried");
 
+    if (!inventory && was_aborted (c))
+        return unreached (c, "the ceremony was aborted before it was read what the token held");
     if (!inventory)
         flaw (c, CHECK_FAIL, NULL, "what the token held before wasn't read");
     else if (!g_str_equal (member (inventory->data, "shared"), "sole"))

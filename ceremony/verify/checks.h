@@ -82,6 +82,8 @@ CheckResult done (Context *c, const char *format, ...) G_GNUC_PRINTF (2, 3);
 /* A check that doesn't apply, which says nothing against an accept; and one that couldn't be made, which does. */
 CheckResult skip (Context *c, const char *format, ...) G_GNUC_PRINTF (2, 3);
 CheckResult unreached (Context *c, const char *format, ...) G_GNUC_PRINTF (2, 3);
+/* The ceremony says of itself that it was aborted: outcome.completed fails, and what wasn't done yet isn't a fault of its own. */
+gboolean was_aborted (const Context *c);
 /* Adds @event to those that the reason concerns. */
 void cite (Context *c, const Event *event);
 

@@ -134,6 +134,8 @@ check_script_followed (Context *c)
                 table[j].take (c, &walk, event);
     }
     next = expected_step (c, &walk);
+    if (next && was_aborted (c) && c->flaws == 0)
+        return unreached (c, "the ceremony was aborted in step '%s' (%u of %u); up to there the script was followed", next->id, walk.index + 1, c->script->steps->len);
     if (next)
         flaw (c, CHECK_FAIL, NULL, "step '%s' (%u of %u) was never done", next->id, walk.index + 1, c->script->steps->len);
     return done (c, "all %u steps, in order, confirmed by the roles that the script names", c->script->steps->len);

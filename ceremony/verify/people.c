@@ -119,6 +119,8 @@ check_contract_agreed (Context *c)
     const Event *agreed = event_last (c, "representation.agreed");
     const json_t *entry = agreed ? person_entry (c, member (agreed->data, "person")) : NULL;
 
+    if (!agreed && was_aborted (c))
+        return unreached (c, "the ceremony was aborted before the subscriber's promise");
     if (!agreed) {
         flaw (c, CHECK_FAIL, NULL, "the subscriber didn't represent by contract how the key is protected");
         return done (c, "%s", "");

@@ -72,6 +72,12 @@ check_sequence_close (Context *c)
     return done (c, "opened first, closed last, and nothing in between that doesn't belong there");
 }
 
+gboolean
+was_aborted (const Context *c)
+{
+    return c->closed && g_str_equal (member (c->closed->data, "outcome"), "aborted");
+}
+
 CheckResult
 check_outcome_completed (Context *c)
 {
