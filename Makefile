@@ -147,7 +147,7 @@ fuzz:
 	@command -v clang >/dev/null || { echo "make fuzz needs clang and its libFuzzer: apt-get install clang" >&2; exit 1; }
 	@$(MAKE) --no-print-directory FUZZ=1 CC=clang CFLAGS="-Wno-error -Wno-unused-variable -Wno-format-nonliteral" fuzzers
 	@set -e; for f in build-fuzz/tests/fuzz/fuzz-*; do case $$f in *.d) continue;; esac; n=$${f##*/fuzz-}; echo "== $$n"; mkdir -p build-fuzz/corpus/$$n; \
-	  ASAN_OPTIONS=detect_leaks=0 $$f -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=2048 -max_len=65536 -print_final_stats=0 -verbosity=0 \
+	  ASAN_OPTIONS=detect_leaks=0 $$f -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=2048 -max_len=131072 -print_final_stats=0 -verbosity=0 \
 	    -artifact_prefix=build-fuzz/$$n- build-fuzz/corpus/$$n $$(ls -d tests/fuzz/seeds/$$n 2>/dev/null); done
 .PHONY: fuzzers
 fuzzers: $(FUZZ_BIN)
