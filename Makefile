@@ -11,7 +11,7 @@ B        := $(if $(FUZZ),build-fuzz,$(if $(SAN),build-san,build))
 VERSION  := 0.1.0
 comma    := ,
 
-PKGS_CEREMONY := glib-2.0 gio-unix-2.0 libssl libcrypto p11-kit-1 libp11 sqlite3 jansson yaml-0.1 libzip zlib libxml-2.0 ncursesw libqrencode
+PKGS_CEREMONY := glib-2.0 gio-unix-2.0 libssl libcrypto p11-kit-1 libp11 sqlite3 jansson yaml-0.1 libzip zlib libxml-2.0 ncursesw libqrencode tss2-esys tss2-mu tss2-rc tss2-tctildr
 PKGS_MEDIA    := glib-2.0 gio-unix-2.0 libcrypto jansson gstreamer-1.0 gstreamer-app-1.0 gstreamer-video-1.0 libqrencode zbar vterm pangocairo libseccomp
 
 ARCH := $(shell uname -m)

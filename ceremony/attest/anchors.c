@@ -140,6 +140,43 @@ attest_anchors_load (const char *path, GError **error)
     return self;
 }
 
+static int
+compare_names (gconstpointer a, gconstpointer b)
+{
+    return strcmp (*(const char *const *) a, *(const char *const *) b);
+}
+
+/* Takes over what @more holds. */
+static void
+merge (AttestAnchors *self, AttestAnchors *more)
+{
+    g_ptr_array_extend_and_steal (self->rows, g_steal_pointer (&more->rows));
+    g_ptr_array_extend_and_steal (self->denies, g_steal_pointer (&more->denies));
+    g_ptr_array_unref (more->activations);
+    g_free (more);
+}
+
+AttestAnchors *
+attest_anchors_load_with (const char *path, const char *folder, GError **error)
+{
+    g_autoptr (AttestAnchors) self = attest_anchors_load (path, error);
+    g_autoptr (GDir) open = folder ? g_dir_open (folder, 0, NULL) : NULL;
+    g_autoptr (GPtrArray) names = g_ptr_array_new_with_free_func (g_free);
+    if (!self)
+        return NULL;
+    for (const char *name; open && (name = g_dir_read_name (open)) != NULL;)
+        if (name[0] != '.' && g_str_has_suffix (name, ".yaml"))
+            g_ptr_array_add (names, g_build_filename (folder, name, NULL));
+    g_ptr_array_sort (names, compare_names);
+    for (guint i = 0; i < names->len; i++) {
+        AttestAnchors *more = attest_anchors_load (g_ptr_array_index (names, i), error);
+        if (!more)
+            return NULL;
+        merge (self, more);
+    }
+    return g_steal_pointer (&self);
+}
+
 char *
 attest_anchors_default_path (void)
 {

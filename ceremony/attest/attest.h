@@ -23,6 +23,8 @@ typedef struct AttestAnchors AttestAnchors;
 /* Reads @len bytes of YAML. Errors: BASE_ERROR_FORMAT, BASE_ERROR_LIMIT, naming the row. */
 AttestAnchors *attest_anchors_parse (const void *data, gsize len, GError **error);
 AttestAnchors *attest_anchors_load (const char *path, GError **error);
+/* The rows and rules of @path, and of each NAME.yaml in @folder beside them (trust/vendor; may be NULL or missing): a CA's own additions. */
+AttestAnchors *attest_anchors_load_with (const char *path, const char *folder, GError **error);
 /* The vendors.yaml that comes with the program: $CEREMONY_VENDORS, scripts/ beside the program's source, or the installed one. g_free. */
 char          *attest_anchors_default_path (void);
 /* Certificates are judged as of @ms (milliseconds since 1970) instead of now: for old bundles. */

@@ -120,6 +120,7 @@ verify_one (const char *path, const Options *o)
     g_autoptr(Policy) policy = NULL;
     g_autoptr(Verdict) verdict = NULL;
     g_autofree char *vendors = o->vendors ? NULL : attest_anchors_default_path (), *modules = o->modules ? NULL : modules_default_path ();
+    g_autofree char *folder = o->trust ? g_build_filename (o->trust, "vendor", NULL) : NULL;
 
     if (!error && o->policy)
         policy = policy_load (o->policy, &error);
@@ -127,7 +128,7 @@ verify_one (const char *path, const Options *o)
         fprintf (stderr, "ceremony: verify: %s\n", error->message);
         return VERDICT_UNREADABLE;
     }
-    VerifyOptions options = { .trust = trust, .policy = policy, .vendors_path = o->vendors ? o->vendors : vendors,
+    VerifyOptions options = { .trust = trust, .policy = policy, .vendors_path = o->vendors ? o->vendors : vendors, .vendors_dir = folder,
                               .modules_path = o->modules ? o->modules : modules, .flags = o->no_video ? VERIFY_NO_VIDEO : 0 };
     verdict = verify_bundle (path, &options);
     return print_verdict (verdict, o);

@@ -41,6 +41,7 @@ typedef struct Run Run;
  *   consent:ROLE represent clock token.shown liveness   YES_NO  confirm:ROLE                                  CONFIRM (initials)
  *   person.name: person.initials: person.employer: person.title: person.qualification: person.approval:       TEXT
  *   person.identified_by: token token.shared      CHOICE        pin pin.context                               PIN
+ *   attach.file attach.description: attest.file   TEXT (an empty file name ends)     pin.attest PIN       attest.refused CHOICE (keep, add files)
  *   challenge (WORDS) challenge.own (TEXT): the opening checkpoint's note is in the question's qr
  *   unplug.out unplug.in   CONTINUE: shown while the token is being watched; answering gives up waiting
  * when something went wrong:

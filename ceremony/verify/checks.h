@@ -66,6 +66,7 @@ typedef struct {
     GPtrArray *points;                  /* Point, by size */
     EVP_PKEY  *key;                     /* of the request */
     GBytes    *spki;
+    json_t    *attested;                /* vendor, model, serial, firmware by a genuine attestation; NULL where there is none */
     guint8     challenge[CHALLENGE_LEN];
     const Event *opened, *closed, *given, *generating, *generated;   /* given: the challenge that the generation answers */
     /* the last entry peeked into, where the container is in memory */

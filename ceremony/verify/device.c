@@ -1,6 +1,9 @@
 /* Where the key was born: the vendor's attestation, the list of suitable modules, and the key's own quality. */
 #include <string.h>
+#include <openssl/err.h>
+#include <openssl/pem.h>
 #include "ceremony/attest/attest.h"
+#include "ceremony/token/evidence.h"
 #include "ceremony/verify/checks.h"
 #include "ceremony/verify/keycheck.h"
 #include "ceremony/verify/modules.h"
@@ -59,10 +62,12 @@ check_module_suitable (Context *c)
 static gboolean
 attributes_worthless (Context *c)
 {
-    const Event *found = event_first (c, "token.found");
-    const char *path = found ? member2 (found->data, "module", "path") : "", *description = found ? member2 (found->data, "module", "description") : "";
+    const GPtrArray *found = events_of (c, "token.found");
 
-    return strstr (path, "tpm2_pkcs11") || strstr (description, "TPM2.0 Cryptoki");
+    for (guint i = 0; found && i < found->len; i++)
+        if (token_module_is_tpm (json_object_get (((const Event *) found->pdata[i])->data, "module")))
+            return TRUE;
+    return FALSE;
 }
 
 static guint
@@ -123,35 +128,104 @@ judge_result (Context *c, const Event *read, const AttestResult *result)
         flaw (c, CHECK_FAIL, read, "the attestation is of the device with serial number %s, the ceremony was held with %s", result->serial, serial);
 }
 
-/* Judged anew, by the anchors that the reviewer has now, as of the time the ceremony was held. */
+/* What the journal says that the ceremony's own judgement was must be what its files give now, else somebody wrote a judgement of their own. */
+static void
+compare_result (Context *c, const Event *read, const AttestResult *result)
+{
+    g_autoptr(json_t) again = attest_result_json (result);
+    const json_t *held = json_object_get (read->data, "result");
+    const char *key;
+    json_t *value;
+
+    if (json_equal (again, held))
+        return;
+    json_object_foreach (again, key, value)
+        if (!json_equal (value, json_object_get (held, key))) {
+            flaw (c, CHECK_FAIL, read, "the journal's result of the attestation isn't what its files give ('%s' differs); where the CA's list of vendors' keys has changed since, "
+                  "verify with that of the time (--vendors)", key);
+            return;
+        }
+    flaw (c, CHECK_FAIL, read, "the journal's result of the attestation says more than its files give");
+}
+
+/* DER of the request, where it was made before the attestation was judged. */
+static GBytes *
+request_before (Context *c, const Event *read)
+{
+    g_autoptr(GBytes) pem = event_before (c, "request.made", read->seq) ? asice_read (c->asice, "key/request.csr", 256 * 1024, NULL) : NULL;
+    BIO *bio = pem ? BIO_new_mem_buf (g_bytes_get_data (pem, NULL), (int) g_bytes_get_size (pem)) : NULL;
+    X509_REQ *request = bio ? PEM_read_bio_X509_REQ (bio, NULL, NULL, NULL) : NULL;
+    unsigned char *der = NULL;
+    int len = request ? i2d_X509_REQ (request, &der) : -1;
+    GBytes *bytes = len > 0 ? g_bytes_new (der, (gsize) len) : NULL;
+
+    OPENSSL_free (der);
+    X509_REQ_free (request);
+    BIO_free (bio);
+    ERR_clear_error ();
+    return bytes;
+}
+
+/* Judged anew, by the anchors that the reviewer has now, as of the time the ceremony was held. NULL: it can't be. */
+static AttestResult *
+judge_again (Context *c, const Event *read, const AttestAnchors *anchors, GError **error)
+{
+    g_autoptr(GPtrArray) inputs = attested_inputs (c, read);
+    g_autoptr(GBytes) challenge = c->given ? hex_decode (member (c->given->data, "challenge"), NULL) : NULL, request = request_before (c, read);
+    guint8 spki[SHA256_LEN];
+
+    sha256 (g_bytes_get_data (c->spki, NULL), g_bytes_get_size (c->spki), spki);
+    return attest_verify (inputs, request, spki, challenge, anchors, error);
+}
+
+/* The device as its maker attests it goes into the verdict. */
+static void
+tell_device (Context *c, const AttestResult *result)
+{
+    if (!result->genuine)
+        return;
+    json_decref (c->attested);
+    c->attested = json_pack ("{s:s?, s:s?, s:s?, s:s?}", "vendor", result->vendor, "model", result->model, "serial", result->serial, "firmware", result->firmware);
+}
+
 static CheckResult
 judge_attestation (Context *c, const Event *read)
 {
     g_autoptr(GError) error = NULL;
-    g_autoptr(GPtrArray) inputs = attested_inputs (c, read);
-    g_autoptr(AttestAnchors) anchors = c->options->vendors_path ? attest_anchors_load (c->options->vendors_path, &error) : NULL;
+    g_autoptr(AttestAnchors) anchors = c->options->vendors_path ? attest_anchors_load_with (c->options->vendors_path, c->options->vendors_dir, &error) : NULL;
     g_autoptr(AttestResult) result = NULL;
-    g_autoptr(GBytes) challenge = c->given ? hex_decode (member (c->given->data, "challenge"), NULL) : NULL;
-    guint8 spki[SHA256_LEN];
 
     if (!anchors)
         return unreached (c, "no list of vendors' keys could be read: %s", error ? error->message : "none was given");
-    sha256 (g_bytes_get_data (c->spki, NULL), g_bytes_get_size (c->spki), spki);
     attest_anchors_set_time (anchors, read->time);
-    result = attest_verify (inputs, NULL, spki, challenge, anchors, &error);
-    if (!result)
+    result = judge_again (c, read, anchors, &error);
+    if (!result) {
         flaw (c, CHECK_FAIL, read, "%s", error->message);
-    else
+    } else {
         judge_result (c, read, result);
+        compare_result (c, read, result);
+        if (c->worst != CHECK_FAIL)
+            tell_device (c, result);
+    }
     cite (c, read);
-    return done (c, "%s attests that the key was generated in %s %s and can't leave it%s", result ? result->vendor : "", result && result->model ? result->model : "a device",
-                 result && result->serial ? result->serial : "", result && result->challenge == ATTEST_TRUE ? ", in answer to this challenge" : "");
+    return done (c, "%s attests that the key was generated in %s%s%s and can't leave it%s", result ? result->vendor : "", result && result->model ? result->model : "a device of its",
+                 result && result->serial ? ", serial number " : "", result && result->serial ? result->serial : "",
+                 result && result->challenge == ATTEST_TRUE ? ", in answer to this challenge" : "");
+}
+
+/* An act that found no evidence says so by an empty list: that is none. */
+static const Event *
+evidence_read_in (Context *c)
+{
+    const Event *read = event_last (c, "attestation.read");
+
+    return read && (json_array_size (json_object_get (read->data, "files")) > 0 || count_files (c) > 0) ? read : NULL;
 }
 
 CheckResult
 check_attestation (Context *c)
 {
-    const Event *read = event_last (c, "attestation.read");
+    const Event *read = evidence_read_in (c);
 
     if (read && !c->key)
         return unreached (c, "not reached: key.match failed");
@@ -160,8 +234,8 @@ check_attestation (Context *c)
     if (count_files (c) > 0)
         flaw (c, CHECK_FAIL, NULL, "files lie under key/attestation that the journal doesn't tell of");
     else if (attributes_worthless (c))
-        flaw (c, CHECK_FAIL, event_first (c, "token.found"), "this module keeps a key's attributes as text in the operator's files: without the TPM's own attestation "
-              "they prove nothing");
+        flaw (c, CHECK_FAIL, event_first (c, "token.found"), "attributes of this module are the operator's word: it keeps them as text in the operator's own files, and "
+              "without the TPM's own attestation they prove nothing");
     else if (c->rule.attestation_required)
         flaw (c, CHECK_FAIL, NULL, "no attestation was read, and the policy asks for one");
     else

@@ -292,6 +292,21 @@ text_or_null (const json_t *object, const char *key)
     return *text ? json_string (clean) : json_null ();
 }
 
+/* The device by its maker's word where there is an attestation, else by what the module says. */
+static json_t *
+describe_device (const Context *c, const json_t *device)
+{
+    static const char *const names[][2] = { { "vendor", "manufacturer" }, { "model", "model" }, { "serial", "serial" }, { "firmware", "firmware" } };
+    json_t *object = json_object ();
+
+    for (gsize i = 0; i < G_N_ELEMENTS (names); i++) {
+        const json_t *source = *member (c->attested, names[i][0]) ? c->attested : device;
+        json_object_set_new (object, names[i][0], text_or_null (source, source == device ? names[i][1] : names[i][0]));
+    }
+    json_object_set_new (object, "attested", json_boolean (c->attested != NULL));
+    return object;
+}
+
 static void
 describe (Context *c)
 {
@@ -304,8 +319,7 @@ describe (Context *c)
         c->verdict->key = json_pack ("{s:o, s:o, s:o}", "algorithm", text_or_null (key, "algorithm"), "spki_sha256", text_or_null (key, "spki_sha256"),
                                      "label", text_or_null (key, "label"));
     if (json_is_object (device))
-        c->verdict->device = json_pack ("{s:o, s:o, s:o, s:o}", "vendor", text_or_null (device, "manufacturer"), "model", text_or_null (device, "model"),
-                                        "serial", text_or_null (device, "serial"), "firmware", text_or_null (device, "firmware"));
+        c->verdict->device = describe_device (c, device);
     for (gsize i = 0; i < G_N_ELEMENTS (texts); i++)
         json_object_set_new (summary, texts[i], text_or_null (c->evidence, texts[i]));
     json_object_set_new (summary, "subscriber", text_or_null (json_object_get (opened, "subscriber"), "name"));
@@ -334,6 +348,7 @@ context_clear (Context *c)
     g_clear_pointer (&c->evidence, json_decref);
     g_clear_pointer (&c->people, json_decref);
     g_clear_pointer (&c->statement, json_decref);
+    g_clear_pointer (&c->attested, json_decref);
     g_clear_pointer (&c->decision, json_decref);
     g_clear_pointer (&c->script, script_free);
     g_clear_pointer (&c->policy, policy_free);

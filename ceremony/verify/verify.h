@@ -32,6 +32,7 @@ typedef struct {
     const Trust  *trust;                            /* NULL: nobody is trusted */
     const Policy *policy;                           /* the reviewer's, beside the bundle's own; may be NULL */
     const char   *vendors_path, *modules_path;      /* YAML; NULL: none */
+    const char   *vendors_dir;                      /* trust/vendor: a CA's additions to vendors_path; may be NULL or missing */
     VerifyFlags   flags;
 } VerifyOptions;
 

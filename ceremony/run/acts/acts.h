@@ -24,6 +24,8 @@ gboolean act_attributes (Run *run, const ScriptStep *step, GError **error);
 gboolean act_prove (Run *run, const ScriptStep *step, GError **error);
 gboolean act_request (Run *run, const ScriptStep *step, GError **error);
 gboolean act_unplug (Run *run, const ScriptStep *step, GError **error);
+gboolean act_attach (Run *run, const ScriptStep *step, GError **error);
+gboolean act_attest (Run *run, const ScriptStep *step, GError **error);
 gboolean act_fingerprint (Run *run, const ScriptStep *step, GError **error);
 gboolean act_deviations (Run *run, const ScriptStep *step, GError **error);
 gboolean act_close (Run *run, const ScriptStep *step, GError **error);
