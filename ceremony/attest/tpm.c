@@ -348,8 +348,11 @@ static const char *
 bind_ak (AttestJob *job, AttestResult *claim, const Public *ak, char **why)
 {
     static const ChainRules ak_rules = { .use = "tpm2-ak-ca", .critical = critical_oids }, ek_rules = { .use = "tpm2-ek", .critical = critical_oids };
-    if (anchored (job->anchors, "tpm2-ak", ak->spki))
+    if (anchored (job->anchors, "tpm2-ak", ak->spki)) {
+        claim->serial = sha256_hex (g_bytes_get_data (ak->spki, NULL), g_bytes_get_size (ak->spki));    /* the device's identity, as far as there is one */
+        claim_set_str (claim, "ak_spki_sha256", claim->serial);
         return "pinned";
+    }
     *why = g_strdup ("nothing shows that the attestation key lives in a TPM: give its certificate, or the TPM's endorsement certificate and the activation "
                      "of the key under it");
     for (guint i = 0; i < job->evidence->certs->len; i++) {

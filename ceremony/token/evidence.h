@@ -20,6 +20,6 @@ gboolean token_module_is_tpm (const json_t *module);
 
 /* Has the TPM behind tpm2-pkcs11 certify the key (TPM2_Certify, TPM 2.0 part 3, 18.2) with @qualifying (at most 64 bytes) as qualifying data. The attestation key is
  * the persistent object @ak_handle, or with 0 the primary key of the endorsement hierarchy that docs/formats.md describes: the same one each time in the same TPM.
- * @pin unwraps the key's own authorisation from the module's store. Adds to @files tpm-certify.bin, tpm-certify.sig, tpm-key.pub, tpm-ak.pub, and tpm-ek.der where
- * the TPM has an endorsement certificate. Errors: TOKEN_ERROR_PIN_WRONG, TOKEN_ERROR_FAILED with the TPM's answer. */
+ * Logs in anew with @pin, which also unwraps the key's own authorisation from the module's store. Adds to @files tpm-certify.bin, tpm-certify.sig, tpm-key.pub, tpm-ak.pub, and tpm-ek.der where
+ * the TPM has an endorsement certificate. Errors: those of token_login, TOKEN_ERROR_FAILED with the TPM's answer. */
 gboolean token_key_tpm_certify (TokenKey *self, const Secret *pin, GBytes *qualifying, guint32 ak_handle, GPtrArray *files, GError **error);

@@ -304,8 +304,12 @@ gboolean
 token_key_tpm_certify (TokenKey *self, const Secret *pin, GBytes *qualifying, guint32 ak_handle, GPtrArray *files, GError **error)
 {
     g_autofree char *label = padded_text (self->token->info.label, sizeof self->token->info.label);
-    g_autoptr(TpmStore) store = token_key_ready (self, error) ? tpm_store_read (label, error) : NULL;
+    g_autoptr(TpmStore) store = NULL;
     g_auto(Tpm) tpm = { 0 };
+    /* A new login proves the PIN by the module's own way, and has the module take its objects out of the TPM, which has room for three. */
+    if (!token_login (self->token, pin, FALSE, error))
+        return FALSE;
+    store = token_key_ready (self, error) ? tpm_store_read (label, error) : NULL;
     if (store && ask_tpm (&tpm, self, store, pin, qualifying, ak_handle, files, error))
         return TRUE;
     g_prefix_error (error, "the TPM's certification of the key: ");

@@ -207,6 +207,7 @@ judge_attestation (Context *c, const Event *read)
         if (c->worst != CHECK_FAIL)
             tell_device (c, result);
     }
+    c->outcome->fixed = TRUE;           /* evidence that was given and is refused is worse than none */
     cite (c, read);
     return done (c, "%s attests that the key was generated in %s%s%s and can't leave it%s", result ? result->vendor : "", result && result->model ? result->model : "a device of its",
                  result && result->serial ? ", serial number " : "", result && result->serial ? result->serial : "",
@@ -231,6 +232,7 @@ check_attestation (Context *c)
         return unreached (c, "not reached: key.match failed");
     if (read)
         return judge_attestation (c, read);
+    c->outcome->fixed = count_files (c) > 0 || attributes_worthless (c);
     if (count_files (c) > 0)
         flaw (c, CHECK_FAIL, NULL, "files lie under key/attestation that the journal doesn't tell of");
     else if (attributes_worthless (c))

@@ -266,7 +266,7 @@ decide (Context *c)
     for (guint i = 0; i < verdict->outcomes->len; i++) {
         CheckOutcome *outcome = verdict->outcomes->pdata[i];
         const Check *check = check_of (outcome->id);
-        PolicyLevel level = check->fixed ? LEVEL_REQUIRE : rule_level (c, outcome->id);
+        PolicyLevel level = check->fixed || outcome->fixed ? LEVEL_REQUIRE : rule_level (c, outcome->id);
         if (outcome->result == CHECK_PASS || outcome->result == CHECK_SKIPPED)
             continue;
         tell_level (outcome, level);

@@ -15,6 +15,7 @@ typedef struct {
     char       *reason;
     GArray     *events;                             /* guint64 seq, may be empty */
     gint64      video_ms;                           /* -1: none */
+    gboolean    fixed;                              /* this result stands whatever a policy says */
 } CheckOutcome;
 
 typedef struct {

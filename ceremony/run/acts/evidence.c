@@ -140,8 +140,8 @@ static gboolean
 describe_and_attach (Run *run, const char *path, GBytes *bytes, GError **error)
 {
     g_autofree char *base = g_path_get_basename (path), *title = g_strdup_printf ("What is %s?", base);
-    g_autofree char *description = run_ask_text (run, "attach.description", "operator", title, "For example: audit report of the HSM service, its scope, auditor and period.",
-                                                 "", FALSE, error);
+    const char *scripted = g_hash_table_lookup (run->step->with, "description");
+    g_autofree char *description = scripted ? g_strdup (scripted) : run_ask_text (run, "attach.description", "operator", title, "For example: audit report of the HSM service, its scope, auditor and period.", "", FALSE, error);
 
     return description != NULL && attach (run, path, bytes, description, error);
 }
