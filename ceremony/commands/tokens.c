@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
+#include "ceremony/base/quiet.h"
 #include "ceremony/commands/commands.h"
 #include "ceremony/token/token.h"
 
@@ -14,27 +15,6 @@ static const char help[] =
     "  --json          everything that module, slot and token tell, as a ceremony's journal records it\n";
 
 typedef struct { const char *module; gboolean only, json; } Options;
-
-/* Modules write to standard error whatever they like; here it would stand between the lines of the answer. */
-static int
-silence (void)
-{
-    int saved = fcntl (STDERR_FILENO, F_DUPFD_CLOEXEC, 3), null = open ("/dev/null", O_WRONLY | O_CLOEXEC);
-    if (saved >= 0 && null >= 0)
-        dup2 (null, STDERR_FILENO);
-    if (null >= 0)
-        close (null);
-    return saved;
-}
-
-static void
-speak (int saved)
-{
-    if (saved < 0)
-        return;
-    dup2 (saved, STDERR_FILENO);
-    close (saved);
-}
 
 /* A label may hold anything: control characters never reach the terminal, bytes that aren't UTF-8 are shown as hex. */
 static char *
@@ -118,11 +98,11 @@ list_tokens (const Options *options)
     g_autoptr (GError) error = NULL;
     g_autoptr (GPtrArray) warnings = g_ptr_array_new_with_free_func (g_free);
     g_autofree char *path = options->module ? g_canonicalize_filename (options->module, NULL) : NULL;
-    int saved = silence ();
+    int saved = quiet_begin (NULL);
     TokenModules *modules = token_modules_load (path, options->only, warnings, &error);
     g_autoptr (json_t) list = modules ? token_modules_list (modules, &error) : NULL;
     token_modules_free (modules);
-    speak (saved);
+    quiet_end (saved);
 
     for (guint i = list ? 0 : 1; i < warnings->len && !options->json; i++)  /* the error tells the first one itself */
         fprintf (stderr, "ceremony: tokens: %s\n", (char *) warnings->pdata[i]);

@@ -7,6 +7,7 @@
 #include "ceremony/base/clock.h"
 #include "ceremony/base/cjson.h"
 #include "ceremony/base/file.h"
+#include "ceremony/base/quiet.h"
 #include "ceremony/bundle/appliance.h"
 #include "ceremony/run/run.h"
 #include "ceremony/token/token.h"
@@ -68,21 +69,37 @@ examine_camera (const Subject *subject, DoctorFinding *f)
     tell (f, DOCTOR_GOOD, g_strdup (g_strchomp (text)), "");
 }
 
+static json_t *
+list_tokens (const char *module, GError **error)
+{
+    int saved = quiet_begin (NULL);
+    TokenModules *modules = token_modules_load (module, FALSE, NULL, error);
+    json_t *list = modules ? token_modules_list (modules, error) : NULL;
+    token_modules_free (modules);
+    quiet_end (saved);
+    return list;
+}
+
 static void
 examine_tokens (const Subject *subject, DoctorFinding *f)
 {
     g_autoptr (GError) error = NULL;
-    g_autoptr (TokenModules) modules = token_modules_load (subject->module, FALSE, NULL, &error);
-    g_autoptr (json_t) list = modules ? token_modules_list (modules, &error) : NULL;
-    if (list == NULL || json_array_size (list) == 0) {
-        tell (f, DOCTOR_LACKS, list ? g_strdup ("no token") : g_strdup (error->message),
-              "plug the token in and install its maker's PKCS#11 module, registered with p11-kit or given by --module; ceremony tokens tells more");
-        return;
-    }
+    g_autoptr (json_t) list = list_tokens (subject->module, &error);
     GString *found = g_string_new (NULL);
-    for (gsize i = 0; i < json_array_size (list); i++)
-        g_string_append_printf (found, "%s%s", i ? "\n" : "", cjson_str (json_array_get (list, i), "uri", NULL));
-    tell (f, DOCTOR_GOOD, g_string_free (found, FALSE), "");
+    for (gsize i = 0; list != NULL && i < json_array_size (list); i++) {
+        json_t *entry = json_array_get (list, i);
+        const char *state = cjson_str (json_object_get (entry, "token"), "pin_state", NULL);
+        if (state == NULL || strcmp (state, "not-initialised") != 0)
+            g_string_append_printf (found, "%s%s%s%s", found->len ? "\n" : "", cjson_str (entry, "uri", NULL), state && strcmp (state, "ok") ? ", PIN: " : "",
+                                    state && strcmp (state, "ok") ? state : "");
+    }
+    if (found->len > 0)
+        tell (f, DOCTOR_GOOD, g_string_free (found, FALSE), "");
+    else {
+        g_string_free (found, TRUE);
+        tell (f, DOCTOR_LACKS, list ? g_strdup ("no token that is ready for use") : g_strdup (error->message),
+              "plug the token in and install its maker's PKCS#11 module, registered with p11-kit or given by --module; ceremony tokens tells more");
+    }
 }
 
 static void
