@@ -119,15 +119,15 @@ deps:
 
 # One command on a fresh machine: install what is missing, build, hold a whole ceremony, verify it.
 demo: deps
-	@$(MAKE) --no-print-directory all
+	@$(MAKE) --no-print-directory -j$$(nproc) all
 	@BUILD=$(B) tests/e2e/demo.sh
 
 check: deps
 	@$(MAKE) --no-print-directory check-built
 .PHONY: check-built
 check-built:
-	@$(MAKE) --no-print-directory -j2 tests
-	@$(MAKE) --no-print-directory -j2 SAN=1 tests
+	@$(MAKE) --no-print-directory -j$$(nproc) tests
+	@$(MAKE) --no-print-directory -j$$(nproc) SAN=1 tests
 	@tests/run-all
 
 $(B)/tests/bench/%: $(B)/obj/tests/bench/%.o $(B)/libceremony.a
