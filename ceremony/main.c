@@ -44,6 +44,9 @@ int
 main (int argc, char **argv)
 {
     secret_harden_process ();
+    /* Libraries and PKCS#11 modules keep their state in HOME; where nobody says which that is, some would use the working folder. */
+    if (g_getenv ("HOME") == NULL)
+        g_setenv ("HOME", g_get_home_dir (), FALSE);
     setlocale (LC_ALL, "");
     g_set_prgname ("ceremony");
     if (argc < 2)

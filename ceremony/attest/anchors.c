@@ -135,7 +135,7 @@ attest_anchors_load (const char *path, GError **error)
 {
     g_autoptr (GBytes) bytes = file_read (path, VENDORS_MAX_LEN, error);
     AttestAnchors *self = bytes ? attest_anchors_parse (g_bytes_get_data (bytes, NULL), g_bytes_get_size (bytes), error) : NULL;
-    if (!self)
+    if (bytes != NULL && self == NULL)
         g_prefix_error (error, "%s: ", path);
     return self;
 }
@@ -183,12 +183,7 @@ attest_anchors_default_path (void)
     const char *set = g_getenv ("CEREMONY_VENDORS");
     if (set && *set)
         return g_strdup (set);
-    g_autofree char *self = child_self_path ();
-    g_autofree char *dir = self ? g_path_get_dirname (self) : g_strdup (".");
-    g_autofree char *beside = g_build_filename (dir, "..", "scripts", "vendors.yaml", NULL);
-    if (g_file_test (beside, G_FILE_TEST_IS_REGULAR))
-        return g_steal_pointer (&beside);
-    return g_build_filename (CEREMONY_DATADIR, "scripts", "vendors.yaml", NULL);
+    return child_script_path ("vendors.yaml");
 }
 
 void attest_anchors_set_time (AttestAnchors *self, gint64 ms) { self->at_ms = ms; }

@@ -60,6 +60,19 @@ child_self_path (void)
 }
 
 char *
+child_script_path (const char *name)
+{
+    g_autofree char *self = child_self_path (), *folder = g_path_get_dirname (self);
+    g_autofree char *moved = g_build_filename (folder, "..", "share", "ceremony", "scripts", name, NULL);
+    g_autofree char *source = g_build_filename (folder, "..", "scripts", name, NULL);
+    const char *places[] = { moved, source };
+    for (gsize i = 0; i < G_N_ELEMENTS (places); i++)
+        if (g_file_test (places[i], G_FILE_TEST_IS_REGULAR))
+            return g_canonicalize_filename (places[i], NULL);
+    return g_build_filename (CEREMONY_DATADIR, "scripts", name, NULL);
+}
+
+char *
 child_media_path (GError **error)
 {
     const char *named = g_getenv ("CEREMONY_MEDIA");
@@ -69,13 +82,13 @@ child_media_path (GError **error)
         g_set_error (error, BASE_ERROR, BASE_ERROR_MISSING, "%s: CEREMONY_MEDIA names it, but it can't be run (%s)", named, g_strerror (errno));
         return NULL;
     }
-    g_autofree char *self = child_self_path ();
-    g_autofree char *folder = g_path_get_dirname (self);
+    g_autofree char *self = child_self_path (), *folder = g_path_get_dirname (self);
     g_autofree char *beside = g_build_filename (folder, "ceremony-media", NULL);
-    if (access (beside, X_OK) == 0)
-        return g_steal_pointer (&beside);
-    if (access (CEREMONY_LIBEXECDIR "/ceremony-media", X_OK) == 0)
-        return g_strdup (CEREMONY_LIBEXECDIR "/ceremony-media");
+    g_autofree char *moved = g_build_filename (folder, "..", "libexec", "ceremony", "ceremony-media", NULL);
+    const char *places[] = { beside, moved, CEREMONY_LIBEXECDIR "/ceremony-media" };
+    for (gsize i = 0; i < G_N_ELEMENTS (places); i++)
+        if (access (places[i], X_OK) == 0)
+            return g_strdup (places[i]);
     g_set_error (error, BASE_ERROR, BASE_ERROR_MISSING,
                  "ceremony-media: neither beside %s nor in " CEREMONY_LIBEXECDIR "; install it there, or name it in CEREMONY_MEDIA", self);
     return NULL;

@@ -2,8 +2,11 @@
 #pragma once
 #include <glib.h>
 
-/* Where ceremony-media is: $CEREMONY_MEDIA, beside this program, or the libexec folder. BASE_ERROR_MISSING where it isn't. g_free. */
+/* Where ceremony-media is: $CEREMONY_MEDIA, beside this program, or the libexec folder (of where this program lies now, then of where it was
+ * built for). BASE_ERROR_MISSING where it isn't. g_free. */
 char *child_media_path (GError **error);
+/* Where @name of scripts/ is: installed with this program, in the source tree that it was built in, else in the folder that it was built for. g_free. */
+char *child_script_path (const char *name);
 char *child_self_path (void);                               /* /proc/self/exe, resolved */
 
 typedef struct {

@@ -3,6 +3,7 @@
 #include <openssl/bio.h>
 #include <openssl/pem.h>
 #include <string.h>
+#include "ceremony/base/child.h"
 #include "ceremony/base/clock.h"
 #include "ceremony/base/encode.h"
 #include "ceremony/base/errors.h"
@@ -27,20 +28,6 @@ rehearsal_free (Rehearsal *self)
     g_free (self->pin_path);
     explicit_bzero (self->secret, sizeof self->secret);
     g_free (self);
-}
-
-/* A data file: beside the source tree's program (scripts/), else where it was installed. */
-static char *
-data_file (const char *name)
-{
-    g_autofree char *installed = g_build_filename (CEREMONY_DATADIR, "scripts", name, NULL);
-    g_autofree char *self = g_file_read_link ("/proc/self/exe", NULL);
-    g_autofree char *dir = self ? g_path_get_dirname (self) : g_strdup (".");
-    char *beside = g_build_filename (dir, "..", "scripts", name, NULL);
-    if (g_file_test (beside, G_FILE_TEST_EXISTS))
-        return beside;
-    g_free (beside);
-    return g_steal_pointer (&installed);
 }
 
 static char *
@@ -163,8 +150,8 @@ make_order (Rehearsal *self, const RehearsalOptions *options, GError **error)
     if (g_file_test (setup->order_path, G_FILE_TEST_EXISTS))
         return TRUE;
     g_autofree char *dir = run_appliance_dir (options->home), *ca = path_in (options->home, "order.pem");
-    g_autofree char *script_path = options->script_path ? g_strdup (options->script_path) : data_file ("code-signing.yaml");
-    g_autofree char *policy_path = options->policy_path ? g_strdup (options->policy_path) : data_file ("rehearsal-policy.yaml");
+    g_autofree char *script_path = options->script_path ? g_strdup (options->script_path) : child_script_path ("code-signing.yaml");
+    g_autofree char *policy_path = options->policy_path ? g_strdup (options->policy_path) : child_script_path ("rehearsal-policy.yaml");
     g_autoptr (Script) script = script_load (script_path, error);
     g_autoptr (Policy) policy = script ? policy_load (policy_path, error) : NULL;
     g_autoptr (Appliance) appliance = policy ? appliance_load (dir, error) : NULL;

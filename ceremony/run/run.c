@@ -26,19 +26,6 @@ run_appliance_dir (const char *home)
     return g_build_filename (base, "appliance", NULL);
 }
 
-/* The installed default policy, or the source tree's. */
-static char *
-default_policy (void)
-{
-    g_autofree char *self = child_self_path (), *dir = self ? g_path_get_dirname (self) : NULL;
-    char *installed = g_build_filename (CEREMONY_DATADIR, "scripts", "default-policy.yaml", NULL);
-
-    if (dir == NULL || g_file_test (installed, G_FILE_TEST_EXISTS))
-        return installed;
-    g_free (installed);
-    return g_build_filename (dir, "..", "scripts", "default-policy.yaml", NULL);
-}
-
 static void
 make_absolute (char **path)
 {
@@ -116,7 +103,7 @@ run_free (Run *run)
 static gboolean
 load_files (Run *run, const char *order_path, const char *script_path, const char *policy_path, GError **error)
 {
-    g_autofree char *fallback = policy_path ? NULL : default_policy ();
+    g_autofree char *fallback = policy_path ? NULL : child_script_path ("default-policy.yaml");
 
     if (order_path) {
         run->order = order_open (order_path, error);

@@ -129,7 +129,7 @@ modules_load (const char *path, GError **error)
 {
     g_autoptr (GBytes) bytes = file_read (path, MODULES_MAX_LEN, error);
     ModuleList *self = bytes ? modules_parse (g_bytes_get_data (bytes, NULL), g_bytes_get_size (bytes), error) : NULL;
-    if (self == NULL)
+    if (bytes != NULL && self == NULL)
         g_prefix_error (error, "%s: ", path);
     return self;
 }
@@ -140,11 +140,7 @@ modules_default_path (void)
     const char *set = g_getenv ("CEREMONY_MODULES");
     if (set && *set)
         return g_strdup (set);
-    g_autofree char *self = child_self_path (), *dir = g_path_get_dirname (self);
-    g_autofree char *beside = g_build_filename (dir, "..", "scripts", "modules.yaml", NULL);
-    if (g_file_test (beside, G_FILE_TEST_IS_REGULAR))
-        return g_steal_pointer (&beside);
-    return g_build_filename (CEREMONY_DATADIR, "scripts", "modules.yaml", NULL);
+    return child_script_path ("modules.yaml");
 }
 
 static gboolean

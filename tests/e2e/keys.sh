@@ -85,8 +85,14 @@ until_seen () {
 
 # launch COLS ROWS COMMAND: the command line in a terminal of its own; its exit status is shown.
 launch () {
+  local i
   tm kill-server 2>/dev/null
-  tm -f /dev/null new-session -d -s main -x "$1" -y "$2" "export TERM=tmux-256color; $3; echo \"exit status \$?\"; sleep 600"
+  # A server that was told to end isn't gone at once, and takes no session any more.
+  for ((i = 0; i < 20; i++)); do
+    tm -f /dev/null new-session -d -s main -x "$1" -y "$2" "export TERM=tmux-256color; $3; echo \"exit status \$?\"; sleep 600" 2>"$T/tmux" && return 0
+    sleep 0.2
+  done
+  cat "$T/tmux"; return 1
 }
 # start DIR COLS ROWS [OPTIONS]: a rehearsal by keys, up to its first step.
 start () {

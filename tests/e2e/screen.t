@@ -15,7 +15,7 @@ show () {
   mux set -g status off \; set -g escape-time 0
   mux resize-window -t s -x "${size%x*}" -y "${size#*x}"
 }
-screen () { mux capture-pane -p -t s >"$T/screen"; }
+screen () { mux capture-pane -p -t s >"$T/screen" 2>/dev/null; }
 # sees TEXT NAME: comes up on the screen within 10 seconds (a grep -E pattern).
 sees () {
   local i
@@ -43,6 +43,8 @@ out = b"".join(bytes(0 if d else 255 for d in l for _ in range(k)) * k for l in 
 sys.stdout.buffer.write(b"P5 %d %d 255\n" % (len(q[0]) * k, len(q) * k) + out)' "$T/screen"; }
 
 plan 31
+# It keeps the server: one that ends with its last session isn't gone when the next session wants it.
+mux new-session -d -s keep 'sleep 900'
 
 show 80x24 0
 sees 'Enter when this is done' 'a whole run screen at 80x24'
