@@ -107,7 +107,7 @@ open_ceremony (const char *home)
     for (gsize i = 0; list != NULL && i < json_array_size (list); i++) {
         json_t *entry = json_array_get (list, i);
         const char *state = cjson_str (entry, "state", NULL);
-        if (g_strv_contains ((const char *const[]){ "open", "closed", "running", NULL }, state ? state : ""))
+        if (g_strcmp0 (cjson_str (entry, "outcome", NULL), "aborted") != 0 && g_strv_contains ((const char *const[]){ "open", "closed", "running", NULL }, state ? state : ""))
             return g_strdup (cjson_str (entry, "id", NULL));
     }
     return NULL;

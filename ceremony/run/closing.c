@@ -294,6 +294,8 @@ run_local_seal (Run *run, GError **error)
     gboolean file = run->policy->local_seal == SEAL_KEY_FILE && run->setup->rehearsal && run->setup->witness_key != NULL;
     gboolean token = run->policy->local_seal != SEAL_NEVER && run->setup->witness_token != NULL;
 
+    if (strcmp (cjson_str (run_last_event (run, "ceremony.closed")->data, "outcome", NULL), "completed") != 0)
+        return TRUE;            /* nothing that a witness could confirm; to refuse in so many words there is `ceremony seal` */
     run->sealed = seal_is_sealed (run->bundle);
     if (run->sealed || (!file && !token) || run->stop != STOP_NONE)
         return TRUE;

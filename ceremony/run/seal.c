@@ -176,11 +176,15 @@ find_event (const Seal *self, const char *type)
 
 /* ── the opinion ── */
 
-/* With deviations in the journal nobody can state that there were none. */
+/* With deviations in the journal nobody can state that there were none, and what was aborted nobody can confirm. */
 static gboolean
 may_state (const Seal *self, guint opinion)
 {
-    return strcmp (statement_opinions[opinion][0], "witnessed") != 0 || find_event (self, "deviation.noted") == NULL;
+    const char *id = statement_opinions[opinion][0];
+
+    if (g_strcmp0 (cjson_str (self->evidence, "outcome", NULL), "completed") != 0)
+        return strcmp (id, "refused") == 0;
+    return strcmp (id, "witnessed") != 0 || find_event (self, "deviation.noted") == NULL;
 }
 
 static gboolean
@@ -205,9 +209,16 @@ ask_opinion (Seal *self, GError **error)
 static gboolean
 tell_opinion (Seal *self, GError **error)
 {
-    for (gsize i = 0; statement_opinions[i][0]; i++)
+    for (guint i = 0; statement_opinions[i][0]; i++)
         if (self->input->opinion && strcmp (self->input->opinion, statement_opinions[i][0]) == 0)
             self->opinion = statement_opinions[i][0];
+    for (guint i = 0; self->opinion && statement_opinions[i][0]; i++)
+        if (statement_opinions[i][0] == self->opinion && !may_state (self, i)) {
+            g_set_error (error, BASE_ERROR, BASE_ERROR_REFUSED, "the opinion \"%s\" isn't true of this ceremony: %s", self->opinion,
+                         g_strcmp0 (cjson_str (self->evidence, "outcome", NULL), "completed") != 0 ? "it was aborted; only a refusal can be signed"
+                         : "its journal holds deviations; state witnessed-with-deviations, or refuse");
+            return FALSE;
+        }
     if (self->opinion)
         return TRUE;
     if (self->input->opinion || !self->input->view) {

@@ -52,7 +52,7 @@ check_roles (Context *c)
         gboolean found = FALSE;
         json_array_foreach (list, j, entry)
             found = found || g_str_equal (member (entry, "role"), c->script->roles[i]);
-        if (!found)
+        if (!found && !was_aborted (c))
             flaw (c, CHECK_FAIL, NULL, "nobody was identified as %s", c->script->roles[i]);
     }
     for (guint i = 0; i < confirmed->len; i++) {
@@ -105,6 +105,8 @@ check_consent_given (Context *c)
         gboolean found = FALSE;
         for (guint j = 0; j < given->len; j++)
             found = found || g_str_equal (member (((const Event *) given->pdata[j])->data, "role"), c->script->roles[i]);
+        if (!found && was_aborted (c))
+            return c->flaws ? done (c, "%s", "") : unreached (c, "the ceremony was aborted before everybody had agreed to being recorded");
         if (!found)
             flaw (c, CHECK_FAIL, event_first (c, "consent.given"), "the %s didn't agree to being recorded", c->script->roles[i]);
     }

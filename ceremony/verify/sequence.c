@@ -75,7 +75,7 @@ check_sequence_close (Context *c)
 gboolean
 was_aborted (const Context *c)
 {
-    return c->closed && g_str_equal (member (c->closed->data, "outcome"), "aborted");
+    return c->closed ? g_str_equal (member (c->closed->data, "outcome"), "aborted") : c->evidence && g_str_equal (member (c->evidence, "outcome"), "aborted");
 }
 
 CheckResult

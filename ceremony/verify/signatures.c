@@ -175,6 +175,8 @@ check_signature_witness (Context *c)
 
     if (c->options->flags & VERIFY_EVIDENCE_ONLY && !sig)
         return skip (c, "not signed yet");
+    if (!sig && was_aborted (c))
+        return unreached (c, "no witness has signed: the ceremony was aborted, there is nothing to confirm");
     if (!sig || !sig->cades || !c->statement) {
         flaw (c, CHECK_FAIL, NULL, "no witness has signed a statement: ceremony seal does that, on the witness's machine");
         return done (c, "%s", "");

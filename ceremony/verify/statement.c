@@ -80,6 +80,8 @@ check_stated (Context *c, const json_t *stated)
         flaw (c, CHECK_FAIL, NULL, "the statement says it was signed before the ceremony closed");
     if (events_of (c, "deviation.noted")->len > 0 && g_str_equal (opinion, "witnessed"))
         flaw (c, CHECK_FAIL, event_first (c, "deviation.noted"), "the opinion is 'witnessed throughout', and the journal holds deviations");
+    if (was_aborted (c) && !g_str_equal (opinion, "refused"))
+        flaw (c, CHECK_FAIL, c->closed, "the opinion is '%s', and the ceremony was aborted", opinion);
 }
 
 CheckResult
@@ -121,9 +123,7 @@ check_witness_key_place (Context *c)
     }
     if (c->verdict->rehearsal && c->rule.local_seal == SEAL_KEY_FILE)
         return done (c, "a rehearsal's throw-away key file");
-    flaw (c, c->rule.local_seal == SEAL_KEY_FILE ? CHECK_WARN : CHECK_FAIL, NULL,
-          "the witness's key is a file: whoever copies it can sign in the witness's name%s",
-          c->rule.local_seal == SEAL_KEY_FILE ? "" : ", and the policy doesn't allow that");
+    flaw (c, CHECK_WARN, NULL, "the witness's key is a file: whoever copies it can sign in the witness's name");
     return done (c, "%s", "");
 }
 

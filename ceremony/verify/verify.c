@@ -191,6 +191,8 @@ not_reached (Context *c, const char *givers)
         first = list[i];
         break;
     }
+    if (was_aborted (c))
+        return unreached (c, "not reached: the ceremony was aborted before");
     return unreached (c, "not reached: %s failed", first);
 }
 

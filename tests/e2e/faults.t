@@ -15,7 +15,7 @@ pins () {
   ok "it starts" start "$S" 80 24 "--module $wrap"
   ok "to the PIN" until_seen "$S" 'Typing is hidden'
   pin 00000000
-  ok "a wrong PIN is told, with what to do" tells '[Ww]rong.*enter the PIN again'
+  ok "a wrong PIN is told, with what to do" tells '[Ww]rong.*(enter|type) the PIN again'
   ok "and is in the journal" await_event "$S" token.refused
   ok "it is asked again" tells 'Typing is hidden'
   misbehave pin-final
@@ -100,8 +100,24 @@ terminal () {
   ok "it closes the evidence" until_seen "$S" 'exit status' 40
   ok "says that it was aborted, and where the evidence lies" tells 'aborted.*asice.*exit status 1'
   ok "the verdict names the abort and nothing else" fails_only "$(ls "$S"/ceremonies/*/20*.asice)" "$S/trust" outcome.completed
-  ok "with its reason" grep -q 'fire alarm' "$T/fails"
+  ok "with its reason" grep -q 'fire alarm' "$T/verdict"
   exits 1 "it can't be taken up again, only a new one begun" sh -c "ceremony list --home '$S' --json | grep -q '\"state\":\"open\"'"
+}
+
+# Aborted before anybody was identified or had agreed.
+aborted () {
+  ok "it starts" start "$S" 120 36
+  sleep 0.5; keys F8
+  ok "F8" tells 'Abort the ceremony\?'
+  keys n; keys Enter
+  ok "no goes back" tells 'Operator confirms'
+  keys F8; tells 'Abort the ceremony' >/dev/null; keys y; keys Enter; tells 'Why is the ceremony aborted' >/dev/null; keys Enter
+  ok "aborted" until_seen "$S" 'exit status 1' 10
+  ok "the verdict names the abort and nothing else" fails_only "$(ls "$S"/ceremonies/*/20*.asice)" "$S/trust" outcome.completed
+  ok "nobody has stated to have witnessed it" results "$(ls "$S"/ceremonies/*/20*.asice)" "$S/trust" skipped=signature.witness
+  exits 1 "and nobody may" ceremony seal "$(ls "$S"/ceremonies/*/20*.asice)" --trust "$S/trust" --key "$S/rehearsal/witness.pem" --opinion witnessed
+  exits 0 "but refuse" ceremony seal "$(ls "$S"/ceremonies/*/20*.asice)" --trust "$S/trust" --key "$S/rehearsal/witness.pem" --opinion refused
+  ok "afterwards a new rehearsal begins there" resumes "$S"
 }
 
 # Scripts that can't be read, or say nonsense.
@@ -141,5 +157,6 @@ scripts () {
 scenario pins
 scenario token
 scenario terminal
+scenario aborted
 scenario scripts
 scenarios_end

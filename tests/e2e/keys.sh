@@ -102,24 +102,44 @@ start () {
 }
 fits () { [ "$(pane | wc -L)" -le "$1" ]; }
 
-# verdict_of DIR [all|genuine]: nothing fails but what may: a rehearsal's bundle is genuine.
+# Nothing fails in DIR's bundle but that it is a rehearsal.
 genuine () {
   ceremony verify --json --trust "$1/trust" "$1"/ceremonies/*/20*.asice >"$1/verdict" 2>"$1/verify.log"
   python3 -c 'import json,sys; v=json.load(open(sys.argv[1])); v=v[0] if isinstance(v,list) else v; print([c for c in v["checks"] if c["result"]=="fail"]); sys.exit(0 if v["genuine"] else 1)' "$1/verdict"
 }
-# fails_only BUNDLE TRUST CHECK…: just these checks fail, beside that it is a rehearsal.
-fails_only () {
+# results BUNDLE TRUST RULE…: what ceremony verify says, in $T/verdict. A rule is RESULT=CHECK, RESULT-only=CHECK,CHECK… (no other check has that result), or
+# verdict=WORD, genuine=true|false. That it is a rehearsal doesn't count as a failure.
+results () {
   local bundle=$1 trust=$2; shift 2
-  ceremony verify --json --trust "$trust" "$bundle" >"$T/fails" 2>"$T/fails.log"
-  python3 - "$T/fails" "$@" <<'PY'
+  ceremony verify --json --trust "$trust" "$bundle" >"$T/verdict" 2>"$T/verify.log"
+  python3 - "$T/verdict" "$@" <<'PY'
 import json, sys
 v = json.load(open(sys.argv[1]))
 v = v[0] if isinstance(v, list) else v
-failed = {c["id"]: c["reason"] for c in v["checks"] if c["result"] == "fail" and c["id"] != "rehearsal"}
-print(json.dumps(failed, indent=1))
-sys.exit(0 if set(failed) == set(sys.argv[2:]) and v["verdict"] == "refuse" else 1)
+of = {c["id"]: c for c in v["checks"]}
+by = {}
+for c in v["checks"]:
+    if c["id"] != "rehearsal":
+        by.setdefault(c["result"], {})[c["id"]] = c["reason"]
+print(json.dumps({k: by.get(k) for k in ("fail", "warn")}, indent=1))
+wrong = []
+for rule in sys.argv[2:]:
+    what, value = rule.split("=", 1)
+    if what in ("verdict", "genuine"):
+        good = str(v[what]).lower() == value
+    elif what.endswith("-only"):
+        good = set(by.get(what[:-5], {})) == set(filter(None, value.split(",")))
+    else:
+        good = value in of and of[value]["result"] == what
+    if not good:
+        wrong.append(rule)
+print("not so:", wrong)
+sys.exit(1 if wrong else 0)
 PY
 }
+# refused_by BUNDLE TRUST CHECK…: refused, and these checks are among those that fail; fails_only: they and no other.
+refused_by () { local b=$1 t=$2; shift 2; results "$b" "$t" verdict=refuse genuine=false "${@/#/fail=}"; }
+fails_only () { local b=$1 t=$2; shift 2; local IFS=,; results "$b" "$t" verdict=refuse "fail-only=$*"; }
 # resumes DIR [OPTION…]: what was interrupted goes on by itself to its end.
 resumes () {
   local dir=$1; shift
