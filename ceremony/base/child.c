@@ -88,7 +88,7 @@ child_media_path (GError **error)
     const char *places[] = { beside, moved, CEREMONY_LIBEXECDIR "/ceremony-media" };
     for (gsize i = 0; i < G_N_ELEMENTS (places); i++)
         if (access (places[i], X_OK) == 0)
-            return g_strdup (places[i]);
+            return g_canonicalize_filename (places[i], NULL);
     g_set_error (error, BASE_ERROR, BASE_ERROR_MISSING,
                  "ceremony-media: neither beside %s nor in " CEREMONY_LIBEXECDIR "; install it there, or name it in CEREMONY_MEDIA", self);
     return NULL;

@@ -301,7 +301,7 @@ check_camera (Run *run, GError **error)
     if (run->setup->rehearsal || (!picture && (strcmp (run->setup->camera, "none") != 0 || !run->policy->camera_required)))
         return TRUE;
     g_set_error (error, BASE_ERROR, BASE_ERROR_REFUSED, picture ? "a test picture is for rehearsals only; name a camera (--camera device:/dev/video0)"
-                 : "the policy asks for a camera, and there is none; connect one and start again (`ceremony-media cameras` lists them)");
+                 : "the policy asks for a camera, and there is none; connect one and start again (`ceremony doctor` lists them)");
     return FALSE;
 }
 
