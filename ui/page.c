@@ -9,8 +9,8 @@
 static void draw_text_of_page (Screen *self, Rect area, gboolean qr_shown)
 {
     const Ask *ask = self->ask;
-    g_autofree char *qr = ask->qr && !qr_shown ? qr_in_words (self, FALSE) : NULL;
-    g_autofree char *text = qr ? g_strconcat (ask->detail, *ask->detail ? "\n\n" : "", qr, NULL) : g_strdup (ask->detail);
+    g_autofree char *qr = ask->qr ? qr_in_words (self, qr_shown) : NULL;
+    g_autofree char *text = qr && *qr ? g_strconcat (ask->detail, *ask->detail ? "\n\n" : "", qr, NULL) : g_strdup (ask->detail);
     g_autoptr (GPtrArray) lines = text_wrap (text, (guint) area.w);
     self->aloud = (Scroll) { self->aloud.first, 0, 0 };
     self->detail.n = lines->len;
@@ -28,12 +28,12 @@ void draw_page (Screen *self)
     gboolean beside = qr_beside (self, &qr, &width) && qr_plan (self->ask->qr, (guint) qr.w, (guint) qr.h, &plan);
     area.w = beside ? width : MIN (area.w, TEXT_MAX);
     draw_title (self, layout.title);
-    draw_keys (self, layout.keys);
     if (beside)
         qr_draw (self->ask->qr, &plan, qr.y, qr.x);
     if (!self->ask->page)
     {
         draw_panel (self, area, TRUE);
+        draw_keys (self, layout.keys);
         return;
     }
     int head = layout.roomy ? 2 : 1;
@@ -41,4 +41,5 @@ void draw_page (Screen *self)
     draw_text_of_page (self, (Rect) { area.y + head, area.x, area.h - head, area.w }, beside);
     draw_rule (layout.rule, area.x, beside ? area.w : (int) self->cols - 4, -1);
     draw_more (layout.rule, beside ? area.x + area.w - 1 : (int) self->cols - 3, self->detail.first, self->detail.n, self->detail.room);
+    draw_keys (self, layout.keys);      /* what Enter does depends on how much of the text was shown */
 }

@@ -177,7 +177,7 @@ static void make_blocks (const Screen *self, Block *b, int width, gboolean only_
     const Ask *ask = self->ask;
     gboolean head = !only_question && state->current < state->n_steps && (roomy || title_was_cut (self));
     g_autofree char *qr = ask && ask->qr ? qr_in_words (self, only_question) : NULL;
-    g_autofree char *detail = !ask ? g_strdup ("") : qr ? g_strconcat (ask->detail, *ask->detail ? "\n\n" : "", qr, NULL) : g_strdup (ask->detail);
+    g_autofree char *detail = !ask ? g_strdup ("") : qr && *qr ? g_strconcat (ask->detail, *ask->detail ? "\n\n" : "", qr, NULL) : g_strdup (ask->detail);
     set_block (&b[HEAD], head ? state->steps[state->current].title : "", width, FALSE, 0, 0, STYLE_STRONG);
     set_block (&b[ALOUD], only_question ? "" : state->read_aloud, width - 4, FALSE, 0, 0, STYLE_ALOUD);
     set_block (&b[ACTION], only_question ? "" : state->action, width, TRUE, GLYPH_POINT, STYLE_NOW, STYLE_NORMAL);

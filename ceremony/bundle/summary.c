@@ -235,9 +235,10 @@ show_key (Page *page, const json_t *derived)
     line (page, "Key", "%s, label %s, id %s", text_of (key, "algorithm"), text_of (key, "label"), id);
     line (page, "SHA-256", "%s", text_of (key, "spki_sha256"));
     line (page, "In words", "%s", words);
-    line (page, "Born", "%s (%s); backup: %s", text_of (at (key, "history"), "kind"), json_array_size (at (key, "history/sources")) > 0 ? "by the device's word" : "nothing tells",
+    const char *kind = text_of (at (key, "history"), "kind");
+    line (page, "Born", "%s (%s); backup: %s", g_str_equal (kind, "born-here") ? "in this device" : g_str_equal (kind, "imported") ? "elsewhere: imported into this device" : kind, json_array_size (at (key, "history/sources")) > 0 ? "by the device's word" : "nothing tells",
           text_of (at (key, "backup"), "kind"));
-    line (page, "Before it", "other private keys on the device: %s (%s)", others, text_of (at (key, "others_before"), "shared"));
+    line (page, "Before it", "other private keys on the device: %s", others);
     line (page, "Attributes", "as the token told them:");
     show_attributes (page, key);
     line (page, "Signed", "uses of the private key: %u", (guint) json_array_size (uses));

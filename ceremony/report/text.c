@@ -161,7 +161,7 @@ where (Page *p, const CheckOutcome *outcome)
 {
     g_autoptr(GString) text = g_string_new (NULL);
 
-    g_string_append_printf (text, "%s Asked by %s.", outcome->meaning, outcome->clause);
+    g_string_append_printf (text, "Must hold: %s (%s)", outcome->meaning, outcome->clause);
     for (guint i = 0; i < outcome->events->len && i < 8; i++)
         g_string_append_printf (text, "%s %" G_GUINT64_FORMAT, i ? "," : outcome->events->len == 1 ? " Event" : " Events", g_array_index (outcome->events, guint64, i));
     if (outcome->events->len)
@@ -250,8 +250,23 @@ limits (Page *p, const Verdict *verdict)
         wrap (p, 0, 0, "Not proved: without a vendor's attestation the key's attributes are the word of the module that the operator installed.");
     else
         wrap (p, 0, 0, "Not proved: what the vendor's own cloning or backup may do with a key that was never extractable.");
-    wrap (p, 0, 0, "Nor can software judge the people in the picture: look at the moments named above.");
-    wrap (p, 0, 0, "Exit status: 0 accept, 1 refuse, 2 unreadable or usage, 3 a person must decide.");
+    wrap (p, 0, 0, "Nor can software judge the people in the picture: look at them, and at the moments named above.");
+}
+
+/* What a person does with this verdict, as commands to paste. */
+static void
+next_steps (Page *p, const Verdict *verdict)
+{
+    static const char *const says[] = {
+        [VERDICT_ACCEPT] = "The CA may rely on it when a person has looked at the video.", [VERDICT_REFUSE] = "The CA can't rely on it.",
+        [VERDICT_REVIEW] = "A person decides on the warnings, with the video and the events beside them.",
+    };
+    g_autofree char *shown = g_filename_display_name (verdict->bundle), *bundle = g_shell_quote (shown);
+    gboolean plain = shown[strspn (shown, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-")] == '\0';
+
+    g_string_append (p->out, "\nNext: ");
+    wrap (p, 6, 0, verdict->genuine ? "look at the recording. A real ceremony begins with `ceremony run`." : says[verdict->kind]);
+    g_string_append_printf (p->out, "  ceremony play %s --step liveness\n  ceremony extract %s -d FOLDER\n", plain ? shown : bundle, plain ? shown : bundle);
 }
 
 char *
@@ -265,6 +280,7 @@ report_text (const Verdict *verdict, guint width, ReportStyle style)
     if (verdict->kind != VERDICT_UNREADABLE) {
         families (&page, verdict);
         limits (&page, verdict);
+        next_steps (&page, verdict);
     }
     return g_string_free (page.out, FALSE);
 }

@@ -40,6 +40,8 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Seal, seal_clear)
 
 /* ── asking ── */
 
+#define PAGE_COLUMNS 100            /* longer lines are hard to read: the screen breaks them */
+
 typedef struct { gboolean done, given, broken_off; char *text; int choice; Secret *pin; } Told;
 
 static void
@@ -367,7 +369,7 @@ agree (Seal *self, GError **error)
     if (!view)
         return TRUE;
     view->size (view, &cols, &rows);
-    summary = statement_summary (self->statement, MAX (cols, 44) - 4);
+    summary = statement_summary (self->statement, CLAMP (cols, 44, PAGE_COLUMNS + 4) - 4);
     if (!tell (view, &(Question){ .title = "What the witness signs: read it to its end" }, summary, &read, error)
         || !tell (view, &(Question){ .kind = ASK_YES_NO, .id = "seal.sign", .role = "witness", .title = "Sign this statement?", .detail = "", .initial = "" }, NULL, &sure, error))
         return FALSE;

@@ -28,7 +28,7 @@ opening_note (Run *run, GError **error)
 gboolean
 act_open (Run *run, const ScriptStep *step, GError **error)
 {
-    g_autofree char *note = NULL;
+    g_autofree char *note = NULL, *text = NULL;
 
     if (!run_step_event (run, "opening.committed")) {
         json_t *described = NULL;
@@ -36,7 +36,10 @@ act_open (Run *run, const ScriptStep *step, GError **error)
             return FALSE;
     }
     note = g_strdup (opening_note (run, error));
-    return note != NULL && run_page (run, "The opening checkpoint: the witness scans or notes it", note, note, error);
+    if (note == NULL)
+        return FALSE;
+    text = g_strdup_printf ("The witness scans the code, or notes the words.\n\n%s", note);
+    return run_page (run, "The opening checkpoint", text, note, error);
 }
 
 static gboolean
