@@ -3,6 +3,7 @@
 #include "ceremony/commands/commands.h"
 #include "ceremony/commands/signer-options.h"
 #include "ceremony/run/seal.h"
+#include "ceremony/token/token.h"
 #include "ceremony/verify/verify.h"
 #include "ui/ui.h"
 #include <stdio.h>
@@ -27,7 +28,7 @@ static int
 fail (const GError *error)
 {
     fprintf (stderr, "ceremony: seal: %s\n", error->message);
-    return g_error_matches (error, BASE_ERROR, BASE_ERROR_REFUSED) || g_error_matches (error, BASE_ERROR, BASE_ERROR_ABORTED) ? 1 : 2;
+    return error->domain == TOKEN_ERROR || g_error_matches (error, BASE_ERROR, BASE_ERROR_REFUSED) || g_error_matches (error, BASE_ERROR, BASE_ERROR_ABORTED) ? 1 : 2;
 }
 
 static gboolean

@@ -7,6 +7,7 @@
 #include "ceremony/bundle/asice.h"
 #include "ceremony/bundle/cades.h"
 #include "ceremony/bundle/statement.h"
+#include "ceremony/token/token.h"
 #include <string.h>
 
 #define DOCUMENT_MAX (16 * 1024 * 1024)
@@ -243,7 +244,7 @@ read_secret (Seal *self, GError **error)
     if (!given || g_strcmp0 (cjson_str (given->data, "source", NULL), "secret") != 0)
         return TRUE;
     if (!self->input->secret_path) {
-        g_set_error (error, BASE_ERROR, BASE_ERROR_MISSING, "the challenge came from a secret, which the statement must disclose; give the file that holds it (--secret)");
+        g_set_error (error, BASE_ERROR, BASE_ERROR_MISSING, "the challenge came from a secret, which the statement must disclose; give the file that holds it (--secret-file)");
         return FALSE;
     }
     if (!(file = file_read (self->input->secret_path, 4096, error)))
@@ -278,23 +279,46 @@ load_signer (const SealInput *input, const Secret *pin, GError **error)
 }
 
 static gboolean
+is_wrong_pin (const GError *failed)
+{
+    return g_error_matches (failed, BASE_ERROR, BASE_ERROR_REFUSED) || g_error_matches (failed, TOKEN_ERROR, TOKEN_ERROR_PIN_WRONG);
+}
+
+/* Asks for it until it is right, or the witness breaks off: what was wrong stands above the next try. */
+static gboolean
+ask_signer (Seal *self, GError **failed)
+{
+    const SealInput *input = self->input;
+    g_autofree char *wrong = NULL;
+
+    while (!self->signer) {
+        g_auto(Told) told = { 0 };
+        g_autofree char *detail = g_strconcat (wrong ? wrong : "", wrong ? ". Type it again.\n" : "", "It is neither shown nor recorded.", NULL);
+        g_clear_error (failed);
+        if (!tell (input->view, &(Question){ .kind = ASK_PIN, .id = "seal.pin", .role = "witness", .title = "The PIN or passphrase of the witness's key", .detail = detail,
+                   .initial = "" }, NULL, &told, failed))
+            return FALSE;
+        self->signer = load_signer (input, told.pin, failed);
+        if (!self->signer && !is_wrong_pin (*failed))
+            return FALSE;
+        g_free (wrong);
+        wrong = self->signer ? NULL : g_utf8_make_valid ((*failed)->message, -1);
+    }
+    return TRUE;
+}
+
+static gboolean
 open_signer (Seal *self, GError **error)
 {
     const SealInput *input = self->input;
     g_autoptr(GError) failed = NULL;
-    g_auto(Told) told = { 0 };
     g_autofree char *spki = NULL;
     const char *pinned = self->order ? cjson_str (json_object_get (self->order, "witness"), "spki_sha256", NULL) : NULL;
 
     if (input->key_path || input->pin || !input->view)
         self->signer = load_signer (input, input->pin, &failed);
-    if (!self->signer && !input->pin && input->view && (input->token_uri || g_error_matches (failed, BASE_ERROR, BASE_ERROR_REFUSED))) {
-        g_clear_error (&failed);
-        if (!tell (input->view, &(Question){ .kind = ASK_PIN, .id = "seal.pin", .role = "witness", .title = "The PIN or passphrase of the witness's key",
-                   .detail = "It is neither shown nor recorded.", .initial = "" }, NULL, &told, error))
-            return FALSE;
-        self->signer = load_signer (input, told.pin, &failed);
-    }
+    if (!self->signer && !input->pin && input->view && (input->token_uri || g_error_matches (failed, BASE_ERROR, BASE_ERROR_REFUSED)))
+        ask_signer (self, &failed);
     if (!self->signer) {
         g_propagate_error (error, g_steal_pointer (&failed));
         return FALSE;

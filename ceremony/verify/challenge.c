@@ -71,6 +71,21 @@ check_challenge_opening (Context *c)
     return done (c, "the appliance had committed to %" G_GINT64_FORMAT " events, and shown that, when the challenge was given", member_int (answers, "size"));
 }
 
+/* The secret is disclosed with the witness's statement: before that it can't be there, and that it is missing is no failure of its own. */
+static gboolean
+before_disclosure (const Context *c)
+{
+    return !asice_find (c->asice, SECRET_PATH) && (c->options->flags & VERIFY_EVIDENCE_ONLY || c->n_signatures < 2);
+}
+
+static CheckResult
+not_disclosed (Context *c)
+{
+    if (c->options->flags & VERIFY_EVIDENCE_ONLY)
+        return skip (c, "the witness hasn't disclosed the secret yet");
+    return unreached (c, "not reached: the secret is disclosed with the witness's statement, and no witness has signed");
+}
+
 CheckResult
 check_challenge_commitment (Context *c)
 {
@@ -80,8 +95,8 @@ check_challenge_commitment (Context *c)
 
     if (g_str_equal (member (c->given->data, "source"), "words"))
         return skip (c, "the witness gave words of their own: there is no secret");
-    if (!secret && c->options->flags & VERIFY_EVIDENCE_ONLY)
-        return skip (c, "the witness hasn't disclosed the secret yet");
+    if (!secret && before_disclosure (c))
+        return not_disclosed (c);
     if (!*commitment)
         flaw (c, CHECK_FAIL, c->given, "no commitment to the challenge's secret was ordered: the witness could have chosen it afterwards");
     else if (!secret)
@@ -132,8 +147,8 @@ check_challenge_computed (Context *c)
         flaw (c, CHECK_FAIL, given, "the challenge's words aren't those of its bytes");
     if (!own_words && !g_str_equal (member (given->data, "source"), "secret"))
         flaw (c, CHECK_FAIL, given, "the challenge came from '%s', which is neither a secret nor the witness's words", member (given->data, "source"));
-    if (!own_words && c->options->flags & VERIFY_EVIDENCE_ONLY && !asice_find (c->asice, SECRET_PATH))
-        return c->worst == CHECK_PASS ? skip (c, "the witness hasn't disclosed the secret yet") : done (c, "%s", "");
+    if (!own_words && before_disclosure (c))
+        return c->worst == CHECK_PASS ? not_disclosed (c) : done (c, "%s", "");
     compute (c, expected);
     if (c->worst == CHECK_PASS && memcmp (expected, g_bytes_get_data (bytes, NULL), CHALLENGE_LEN) != 0)
         flaw (c, CHECK_FAIL, given, own_words ? "the challenge doesn't follow from the witness's words"
