@@ -1,6 +1,7 @@
 /* The statement's group "key": the key with each attribute as read and what it means, what was there before and after, and every use of it. */
 #include "ceremony/bundle/statement-internal.h"
 #include <string.h>
+#include "ceremony/token/evidence.h"
 
 typedef enum { ANY, MUST_BE_TRUE, MUST_BE_FALSE, MUST_BE_MECHANISM } Wanted;
 typedef struct { const char *name, *meaning; Wanted wanted; } Attribute;
@@ -149,29 +150,76 @@ reads (const json_t *private, const char *name, gboolean wanted)
     return wanted ? json_is_true (value) : json_is_false (value);
 }
 
-static gboolean
-was_attested (const GPtrArray *events)
+typedef enum { SAYS_NOTHING, SAYS_BORN, SAYS_IMPORTED } Says;
+
+/* The attributes as first read, and what they come to. A module that keeps them as text in the operator's files says nothing by them. */
+static Says
+attributes_say (const GPtrArray *events, const Event *read, char **words)
 {
-    const Event *attestation = events_last (events, "attestation.read");
-    const json_t *result = attestation != NULL ? json_object_get (attestation->data, "result") : NULL;
-    return g_str_equal (text_of (result, "verdict"), "genuine") && g_str_equal (text_of (result, "origin"), "generated");
+    static const char *const names[] = { "cka_local", "cka_always_sensitive", "cka_never_extractable" };
+    const json_t *private = json_object_get (read->data, "private");
+    const Event *found = events_last (events, "token.found");
+    g_autoptr(GString) text = g_string_new (NULL);
+    for (gsize i = 0; i < G_N_ELEMENTS (names); i++) {
+        g_autofree char *name = g_ascii_strup (names[i], -1);
+        g_string_append_printf (text, "%s%s %s", i ? ", " : "", name, reads (private, names[i], TRUE) ? "true" : reads (private, names[i], FALSE) ? "false" : "not told");
+    }
+    gboolean worthless = found != NULL && token_module_is_tpm (json_object_get (found->data, "module"));
+    if (worthless)
+        g_string_append (text, "; this module keeps them as text in the operator's files");
+    *words = g_string_free (g_steal_pointer (&text), FALSE);
+    if (reads (private, "cka_local", FALSE))
+        return SAYS_IMPORTED;
+    return !worthless && reads (private, "cka_local", TRUE) && reads (private, "cka_always_sensitive", TRUE) && reads (private, "cka_never_extractable", TRUE) ? SAYS_BORN
+                                                                                                                                                    : SAYS_NOTHING;
 }
 
-/* Where the key was born, as far as anything tells: imported, born-here or unknown, and by whose word. */
-static json_t *
-history (const GPtrArray *events)
+static Says
+attestation_says (const Event *attestation, char **words)
 {
-    const Event *read = events_first (events, "attributes.read");
-    const json_t *private = read != NULL ? json_object_get (read->data, "private") : NULL;
-    gboolean attested = was_attested (events);
-    gboolean born = reads (private, "cka_local", TRUE) && reads (private, "cka_never_extractable", TRUE) && reads (private, "cka_always_sensitive", TRUE);
-    gboolean imported = reads (private, "cka_local", FALSE);
-    json_t *sources = json_array ();
-    if (born || imported)
-        json_array_append_new (sources, json_string ("attributes"));
-    if (attested && !imported)
-        json_array_append_new (sources, json_string ("attestation"));
-    return json_pack ("{s:s, s:o}", "kind", imported ? "imported" : born || attested ? "born-here" : "unknown", "sources", sources);
+    const json_t *result = json_object_get (attestation->data, "result");
+    const char *origin = text_of (result, "origin");
+    *words = g_strdup_printf ("%s: %s", text_of (result, "verdict"), text_of (result, "reason"));
+    if (g_str_equal (origin, "imported"))
+        return SAYS_IMPORTED;
+    return g_str_equal (text_of (result, "verdict"), "genuine") && g_str_equal (origin, "generated") ? SAYS_BORN : SAYS_NOTHING;
+}
+
+static void
+add_evidence (json_t *history, const Event *event, const char *source, Says says, const char *words)
+{
+    static const char *const kinds[] = { "unknown", "born-here", "imported" };
+    const char *kind = text_of (history, "kind");
+    json_t *item = mention (event);
+    json_object_set_new (item, "source", json_string (source));
+    json_object_set_new (item, "says", json_string (words));
+    json_array_append_new (json_object_get (history, "evidence"), item);
+    if (says == SAYS_NOTHING || (says == SAYS_BORN && g_str_equal (kind, "imported")))
+        return;
+    if (says == SAYS_IMPORTED && g_str_equal (kind, "born-here"))
+        json_array_clear (json_object_get (history, "sources"));
+    json_array_append_new (json_object_get (history, "sources"), json_string (source));
+    json_object_set_new (history, "kind", json_string (kinds[says]));
+}
+
+/* Where the key was born, as far as anything tells: imported (or copied, unwrapped, restored: no module tells these apart) where anything says so; born-here where
+ * something that can be believed says so; else unknown. */
+json_t *
+statement_history (const GPtrArray *events)
+{
+    const Event *read = events_first (events, "attributes.read"), *attestation = events_last (events, "attestation.read");
+    json_t *history = json_pack ("{s:s, s:[], s:[]}", "kind", "unknown", "sources", "evidence");
+    if (read != NULL) {
+        g_autofree char *words = NULL;
+        Says says = attributes_say (events, read, &words);
+        add_evidence (history, read, "attributes", says, words);
+    }
+    if (attestation != NULL && json_array_size (json_object_get (attestation->data, "files")) > 0) {
+        g_autofree char *words = NULL;
+        Says says = attestation_says (attestation, &words);
+        add_evidence (history, attestation, "attestation", says, words);
+    }
+    return history;
 }
 
 /* Nothing in the journal tells how a device backs up its keys, but for what its attestation may say. */
@@ -202,7 +250,7 @@ statement_key (const GPtrArray *events, const json_t *evidence)
     json_object_set_new (object, "attributes", attributes_read (events, text_of (key, "mechanism")));
     json_object_set_new (object, "attributes_again", attributes_again (events));
     json_object_set_new (object, "signatures", uses (events));
-    json_object_set_new (object, "history", history (events));
+    json_object_set_new (object, "history", statement_history (events));
     json_object_set_new (object, "backup", backup (events));
     json_object_set_new (object, "others_before", mention_last (events, "token.inventoried", held));
     return object;

@@ -23,3 +23,5 @@ json_t *statement_derive (const GPtrArray *events, const json_t *evidence, const
 /* The summary that the witness reads before signing, plain text for @width columns. g_free. */
 char *statement_summary (const json_t *statement, guint width);
 extern const char *const statement_opinions[][2];           /* id, sentence; ends with NULL */
+/* Where the key was born, by the journal: {"kind":"born-here|imported|unknown","sources":[…],"evidence":[{"seq","time","step","source","says"}]} (docs/formats.md). */
+json_t *statement_history (const GPtrArray *events);

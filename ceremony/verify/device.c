@@ -244,3 +244,27 @@ check_attestation (Context *c)
         return skip (c, "no attestation was read: that the key was born in the device is the module's word and the witness's");
     return done (c, "%s", "");
 }
+
+/* The same conclusion as the statement's, from the journal; but an attestation counts only where it was judged anew and found genuine. */
+CheckResult
+check_key_history (Context *c)
+{
+    g_autoptr(json_t) history = statement_history (c->events);
+    const json_t *sources = json_object_get (history, "sources"), *item;
+    const char *kind = member (history, "kind"), *first = json_string_value (json_array_get (sources, 0));
+    gboolean only_attested = json_array_size (sources) == 1 && g_strcmp0 (first, "attestation") == 0;
+    g_autoptr(GString) by = g_string_new (NULL);
+    gsize i;
+
+    json_array_foreach (json_object_get (history, "evidence"), i, item)
+        g_string_append_printf (by, "%s%s: %s", i ? "; " : "", member (item, "source"), member (item, "says"));
+    cite (c, event_first (c, "attributes.read"));
+    if (g_str_equal (kind, "imported")) {
+        c->outcome->fixed = TRUE;
+        flaw (c, CHECK_FAIL, NULL, "the key was imported into the device, or unwrapped, copied or restored there (%s)", by->str);
+    } else if (!g_str_equal (kind, "born-here") || (only_attested && !c->attested)) {
+        flaw (c, c->rule.unknown_history_allowed ? CHECK_WARN : CHECK_FAIL, NULL, "where the key was born isn't known (%s)%s", by->len ? by->str : "nothing tells",
+              c->rule.unknown_history_allowed ? "" : ", and the policy asks for a key that was born here");
+    }
+    return done (c, "born in the device (%s)", by->str);
+}

@@ -101,6 +101,8 @@ static const Check checks[] = {
       EV | NEEDS_GENERATED, FALSE, check_presence_unplug },
     { { "attestation", "device", "The vendor attests that the key was generated in the device and can't leave it.", "CSBR 6.2.7.4.2 (2)" }, EV, FALSE,
       check_attestation },
+    { { "key.history", "key", "The key was born in the device: neither imported, unwrapped, copied nor restored.", "CSBR 6.2.7.4.1" }, EV | NEEDS_GENERATED, FALSE,
+      check_key_history },
     { { "module.suitable", "device", "The device is a hardware crypto module certified as the rules ask.", "CSBR 6.2.7.4.1 (7)-(9)" }, EV, FALSE,
       check_module_suitable },
     { { "host.program", "sequence", "The program that held the ceremony is named by its digest.", "CSBR 6.2.7.4.2 (3)" }, EV, FALSE, check_host_program },

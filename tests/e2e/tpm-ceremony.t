@@ -12,7 +12,7 @@ mkdir -p "$T/home/trust/vendor"
 tpm_pin "$T/tpm/ak.pem" >"$T/home/trust/vendor/tpm.yaml"
 echo 71539264 >"$T/pin"
 echo "a report" >"$T/report.txt"
-attest_script "$T/report.txt" >"$T/script.yaml"
+attach_script "$T/report.txt" >"$T/script.yaml"
 ok "the script may have attest and attach" ceremony script check "$T/script.yaml"
 tpm_rehearse () { ceremony rehearse "$T/script.yaml" --unattended --fast --home "$1" --module "$tpm_module" --pin-file "$T/pin" </dev/null; }
 ok "a whole ceremony on it" tpm_rehearse "$T/home"

@@ -46,12 +46,11 @@ tpm_ak () {
 }
 # tpm_pin PEM: a list of vendors' keys with that one.
 tpm_pin () { printf 'anchors:\n  - {vendor: Test, use: tpm2-ak, name: "CN=AK", spki: "%s", source: test}\n' "$(openssl pkey -pubin -in "$1" -outform DER | base64 -w0)"; }
-# attest_script [FILE]: the script that comes with the program, with the device's evidence collected, and FILE attached.
-attest_script () {
+# attach_script FILE: the script that comes with the program, and FILE attached.
+attach_script () {
   awk -v file="$1" '
     /^  - id: unplug/ {
-      print "  - id: evidence\n    title: The evidence of the device\n    act: attest\n    do: Wait for the device.\n    confirm: [witness]\n"
-      if (file) print "  - id: report\n    title: Attach the report\n    act: attach\n    with:\n      files: " file "\n    do: Say what it is.\n    confirm: [witness]\n"
+      print "  - id: report\n    title: Attach the report\n    act: attach\n    with:\n      files: " file "\n    do: Say what it is.\n    confirm: [witness]\n"
     }
     { print }' "$ROOT/scripts/code-signing.yaml"
 }

@@ -246,7 +246,9 @@ test_statement (void)
     expect (derived, "key/signatures/0/purpose", "\"possession\"");
     expect (derived, "key/signatures/0/signature_sha256", "\"" H64 "\"");
     expect (derived, "key/signatures/1/signature_sha256", "null");
-    expect (derived, "key/history", "{\"kind\":\"born-here\",\"sources\":[\"attributes\"]}");
+    expect (derived, "key/history/kind", "\"born-here\"");
+    expect (derived, "key/history/sources", "[\"attributes\"]");
+    expect (derived, "key/history/evidence/0/says", "\"CKA_LOCAL true, CKA_ALWAYS_SENSITIVE true, CKA_NEVER_EXTRACTABLE true\"");
     expect (derived, "key/backup/kind", "\"unknown\"");
     expect (derived, "key/others_before/private_keys", "3");
     expect (derived, "key/attributes_again/0/same", "false");

@@ -235,6 +235,29 @@ attestation_read (Forge *f, const char *type, json_t *data)
     return TRUE;
 }
 
+/* What holds a public key and no attestation, and a result that says that it is one. */
+static const char public_key[] = "-----BEGIN PUBLIC KEY-----\nMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEmdzUdHDZ4DGmI1jUzgxWWZw+iuhb\n"
+                                 "hDxk8rLVr5rTb4DgIyTlKDk2a1q2nMma/C37VeCOuGt+zScBNIYAA3D7tw==\n-----END PUBLIC KEY-----\n";
+
+static gboolean
+attestation_of_nothing (Forge *f, const char *type, json_t *data)
+{
+    g_autofree char *hash = sha256_hex (public_key, strlen (public_key));
+
+    if (g_str_equal (type, "request.made"))
+        forge_emit (f, "attestation.read", "appliance", json_pack ("{s:[{s:s, s:s}], s:{s:s, s:s}}", "files", "name", "a.pem", "sha256", hash, "result", "verdict", "genuine",
+                    "origin", "generated"));
+    return TRUE;
+}
+
+static gboolean
+attestation_none (Forge *f, const char *type, json_t *data)
+{
+    if (g_str_equal (type, "request.made"))
+        forge_emit (f, "attestation.read", "appliance", json_pack ("{s:[], s:{s:s}}", "files", "result", "verdict", "refused"));
+    return TRUE;
+}
+
 static gboolean
 attestation_other (Forge *f, const char *type, json_t *data)
 {
@@ -293,6 +316,7 @@ static void files_extra_part (Forge *f, GPtrArray *items) { put (items, "video/0
 static void files_stray (Forge *f, GPtrArray *items) { put (items, "notes.txt", g_bytes_new ("abc", 3)); }
 static void files_statement_early (Forge *f, GPtrArray *items) { put (items, "witness/early.txt", g_bytes_new ("abc", 3)); }
 static void files_attached (Forge *f, GPtrArray *items) { put (items, "attachments/letter.txt", g_bytes_new ("abc", 3)); }
+static void files_public_key (Forge *f, GPtrArray *items) { put (items, "key/attestation/a.pem", g_bytes_new (public_key, strlen (public_key))); }
 static void files_attestation (Forge *f, GPtrArray *items) { put (items, "key/attestation/a.pem", g_bytes_new ("abc", 3)); }
 static void files_timestamp (Forge *f, GPtrArray *items) { put (items, "journal/timestamps/9.tsr", g_bytes_new ("abc", 3)); }
 static void files_evidence (Forge *f, GPtrArray *items) { replace (items, "evidence.json", "{\"format\":\"ceremony/evidence/v1\"}"); }
@@ -512,15 +536,15 @@ static const Lie lies[] = {
     { "another request of the same key", "key.request", "isn't the one", FAILS, "key.uses", .on_files = files_csr_other },
     { "another subject", "key.request", "another subject", FAILS, "order.matches", .on_event = other_subject },
     { "another subject journaled", "key.request", "another subject", FAILS, "", .on_event = subject_made },
-    { "imported", "key.attributes", "CKA_LOCAL", FAILS, "", .on_event = imported },
+    { "imported", "key.attributes", "CKA_LOCAL", FAILS, "key.history", .on_event = imported },
     { "extractable", "key.attributes", "CKA_EXTRACTABLE", FAILS, "", .on_event = extractable },
-    { "once extractable", "key.attributes", "CKA_NEVER_EXTRACTABLE", FAILS, "", .on_event = once_extractable },
-    { "CKA_LOCAL unavailable", "key.attributes", "doesn't tell", FAILS, "", .on_event = unreadable_local },
-    { "CKA_LOCAL unavailable, allowed", "key.attributes", "doesn't tell", WARNS, "", .prepare = history_allowed, .on_event = unreadable_local },
+    { "once extractable", "key.attributes", "CKA_NEVER_EXTRACTABLE", FAILS, "key.history", .on_event = once_extractable },
+    { "CKA_LOCAL unavailable", "key.attributes", "doesn't tell", FAILS, "key.history", .on_event = unreadable_local },
+    { "CKA_LOCAL unavailable, allowed", "key.attributes", "doesn't tell", WARNS, "key.history", .prepare = history_allowed, .on_event = unreadable_local },
     { "another mechanism", "key.attributes", "CKM_RSA", FAILS, "", .on_event = unwrapped },
     { "mechanism untold", "key.attributes", "can't tell", WARNS, "", .on_event = mechanism_untold },
     { "changed after the unplugging", "key.attributes", "CKA_SENSITIVE", FAILS, "", .prepare = unplugged, .on_event = changed_later },
-    { "never read back", "key.attributes", "never read", FAILS, "script.followed evidence.consistent", .on_event = no_attributes },
+    { "never read back", "key.attributes", "never read", FAILS, "script.followed evidence.consistent key.history", .on_event = no_attributes },
     { "signature bent", "key.possession", "possession-1", FAILS, "", .on_files = files_signature },
     { "another nonce", "key.possession", "nonce", FAILS, "", .on_event = nonce_other },
     { "no proof", "key.possession", "never signed", FAILS, "script.followed key.uses", .on_event = no_possession },
@@ -539,7 +563,7 @@ static const Lie lies[] = {
     { "shared device, sole asked", "device.sole", "policy", FAILS, "", .prepare = sole_only, .on_event = device_shared },
     { "never unplugged", "presence.unplug", "never unplugged", FAILS, "script.followed", .prepare = must_unplug },
     { "never came back", "presence.unplug", "never came back", FAILS, "script.followed", .prepare = unplugged, .on_event = no_return },
-    { "TPM without attestation", "attestation", "prove nothing", FAILS, "", .on_event = tpm_module },
+    { "TPM without attestation", "attestation", "prove nothing", FAILS, "key.history", .on_event = tpm_module },
     { "attestation asked", "attestation", "policy", FAILS, "", .prepare = must_attest },
     { "attestation unknown to the journal", "attestation", "doesn't tell of", FAILS, "", .on_files = files_attestation },
     { "device not listed", "module.suitable", "doesn't know", WARNS, "", .on_event = unknown_model },
@@ -548,6 +572,11 @@ static const Lie lies[] = {
     { "device's certificate revoked", "module.suitable", "revoked", FAILS, "", .on_event = revoked },
     { "attestation is rubbish", "attestation", "", FAILS, "", .on_event = attestation_read, .on_files = files_attestation },
     { "attestation changed", "attestation", "isn't the file", FAILS, "", .on_event = attestation_other, .on_files = files_attestation },
+    { "attestation refused, its result written by hand", "attestation", "isn't what its files give", FAILS, "", .on_event = attestation_of_nothing, .on_files = files_public_key },
+    { "imported by the history", "key.history", "was imported", FAILS, "key.attributes", .on_event = imported },
+    { "history unknown", "key.history", "policy asks for a key that was born here", FAILS, "key.attributes", .on_event = unreadable_local },
+    { "history unknown, allowed", "key.history", "isn't known", WARNS, "key.attributes", .prepare = history_allowed, .on_event = unreadable_local },
+    { "history of a TPM", "key.history", "text in the operator's files", FAILS, "attestation", .on_event = tpm_module },
     { "program unnamed", "host.program", "SHA-256", FAILS, "", .on_event = program_unnamed },
     { "clock not synchronised, nobody confirmed it", "clock.ntp", "unsynchronised", WARNS, "", .on_event = not_ntp },
     { "interrupted", "interruptions", "interrupted for 5.0 s", WARNS, "", .prepare = interrupted },
@@ -764,6 +793,67 @@ test_level_warn (void)
     g_assert_cmpint (verdict->kind, ==, VERDICT_REVIEW);
 }
 
+/* No policy passes over evidence that is refused, over attributes that are the operator's word, or over a key that was imported. */
+static void
+ignores (Forge *f)
+{
+    f->policy = "levels: {attestation: ignore, key.history: ignore, module.suitable: ignore}";
+}
+
+static void
+tpm_ignored (Forge *f)
+{
+    ignores (f);
+    f->on_event = tpm_module;
+}
+
+static void
+refused_ignored (Forge *f)
+{
+    ignores (f);
+    f->on_event = attestation_of_nothing;
+    f->on_files = files_public_key;
+}
+
+static void
+imported_ignored (Forge *f)
+{
+    ignores (f);
+    f->on_event = imported;
+}
+
+static void
+test_not_lowered (void)
+{
+    static const struct { void (*prepare) (Forge *); const char *check; } table[] = {
+        { tpm_ignored, "attestation" }, { refused_ignored, "attestation" }, { imported_ignored, "key.history" },
+    };
+
+    for (gsize i = 0; i < G_N_ELEMENTS (table); i++) {
+        g_autoptr(Verdict) verdict = forge_and_judge (table[i].prepare, world->trust, NULL, 0);
+        g_assert_cmpint (outcome (verdict, table[i].check)->result, ==, CHECK_FAIL);
+        g_assert_null (strstr (outcome (verdict, table[i].check)->reason, "policy passes over"));
+        g_assert_cmpint (verdict->kind, ==, VERDICT_REFUSE);
+    }
+}
+
+static void
+none_found (Forge *f)
+{
+    f->on_event = attestation_none;
+}
+
+/* A step that looked for evidence and found none is as one that wasn't there. */
+static void
+test_none_found (void)
+{
+    g_autoptr(Verdict) verdict = forge_and_judge (none_found, world->trust, NULL, 0);
+
+    g_assert_cmpint (outcome (verdict, "attestation")->result, ==, CHECK_SKIPPED);
+    g_assert_cmpint (outcome (verdict, "key.history")->result, ==, CHECK_PASS);
+    g_assert_true (json_is_false (json_object_get (verdict->device, "attested")));
+}
+
 static void
 test_stop (void)
 {
@@ -858,6 +948,8 @@ main (int argc, char **argv)
     g_test_add_func ("/verify/policies", test_policies);
     g_test_add_func ("/verify/levels", test_levels);
     g_test_add_func ("/verify/level-warn", test_level_warn);
+    g_test_add_func ("/verify/not-lowered", test_not_lowered);
+    g_test_add_func ("/verify/attestation/none-found", test_none_found);
     g_test_add_func ("/verify/stop", test_stop);
     g_test_add_func ("/verify/unreadable", test_unreadable);
     g_test_add_func ("/verify/report", test_report);

@@ -374,9 +374,13 @@ accepted (Run *run, const Collecting *self, const AttestResult *result, GError *
     g_autofree char *text = result_text (result, self);
     int choice;
 
+    if (self->inputs->len == 0) {
+        screen_say (run, MOOD_NORMAL, "There is no evidence of the vendor's: where the key was born is the module's word, and the witness's.");
+        return 1;
+    }
     if (!run_page (run, "What the device says of the key", text, NULL, error))
         return -1;
-    if (result->genuine || self->inputs->len == 0)
+    if (result->genuine)
         return 1;
     choice = run_ask_choice (run, "attest.refused", "operator", "The evidence isn't sufficient", result->reason, choices, error);
     return choice < 0 ? -1 : choice == 0;
