@@ -46,6 +46,28 @@ tpm_ak () {
 }
 # tpm_pin PEM: a list of vendors' keys with that one.
 tpm_pin () { printf 'anchors:\n  - {vendor: Test, use: tpm2-ak, name: "CN=AK", spki: "%s", source: test}\n' "$(openssl pkey -pubin -in "$1" -outform DER | base64 -w0)"; }
+# tpm_forge LABEL TOKEN PIN: a key made in software goes into the TPM, and the module's store then tells of it what it told of a key that was generated there: what an
+# operator who knows the PIN can do. Its private key is left in $1.pem of the current folder.
+tpm_forge () {
+  local label=$1 token=$2 pin=$3 db=$TPM2_PKCS11_STORE/tpm2_pkcs11.sqlite3 id salt auth key wrapped iv ct object point old
+  stored () { sqlite3 "$db" "select attrs from tobjects order by id desc limit 1" | grep -A1 "\"$1\"" | sed -n 's/.*!!str "\(.*\)",/\1/p'; }
+  pkcs11-tool --module "$tpm_module" --token-label "$token" --login --pin "$pin" --keypairgen --key-type EC:prime256v1 --id 0909 --label "$label" >/dev/null 2>&1 || return
+  tpm_flush
+  id=$(sqlite3 "$db" "select id from tokens where label='$token'")
+  sqlite3 "$db" "select writefile('seal.pub',userpub), writefile('seal.priv',userpriv) from sealobjects where tokid=$id" >/dev/null
+  salt=$(sqlite3 "$db" "select userauthsalt from sealobjects where tokid=$id")
+  auth=$(printf %s "$pin$salt" | sha256sum | cut -c1-32)
+  tpm2_load -C 0x81000001 -u seal.pub -r seal.priv -c seal.ctx >/dev/null && key=$(tpm2_unseal -c seal.ctx -p "str:$auth") || return
+  tpm_flush
+  wrapped=$(stored 2399141889 | xxd -r -p); iv=${wrapped%%:*}; ct=${wrapped##*:}
+  object=$(printf %s "$ct" | xxd -r -p | openssl enc -d -aes-256-ctr -K "$key" -iv "${iv}00000002")      # GCM without its tag
+  openssl ecparam -name prime256v1 -genkey -noout -out "$label.pem"
+  tpm2_import -C 0x81000001 -G ecc -i "$label.pem" -u forged.pub -r forged.priv -p "str:$object" -a "userwithauth|sign|decrypt" >/dev/null || return
+  tpm_flush
+  point=0441$(openssl pkey -in "$label.pem" -pubout -outform DER | tail -c 65 | xxd -p -c 200); old=$(stored 385)
+  sqlite3 "$db" "update tobjects set attrs = replace(replace(replace(attrs, '$old', '$point'), '$(stored 2399141890)', '$(xxd -p -c 9999 forged.pub)'),
+    '$(stored 2399141891)', '$(xxd -p -c 9999 forged.priv)') where attrs like '%$old%'"
+}
 # attach_script FILE: the script that comes with the program, and FILE attached.
 attach_script () {
   awk -v file="$1" '

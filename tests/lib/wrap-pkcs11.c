@@ -15,6 +15,7 @@
  *   refuse-attribute 0x10a 0x12 C_GenerateKeyPair answers 0x12 to a template that holds that attribute
  *   half 0x30                   C_GenerateKeyPair makes the key, and answers 0x30
  *   import                      C_GenerateKeyPair brings in a key that was made outside
+ *   adopt LABEL                 C_GenerateKeyPair makes nothing: it passes off the pair of that label, under the label and id that are asked for
  *   twin                        after each generation another pair of the same label and id is brought in */
 #include <dlfcn.h>
 #include <fcntl.h>
@@ -432,6 +433,22 @@ bring_in (S session, CK_MECHANISM *mechanism, CK_ATTRIBUTE *pub, CK_ULONG pn, CK
     return rv;
 }
 
+/* The first object of @class and @label gets the label and the id of the template. */
+static CK_RV
+rename_one (S session, CK_OBJECT_CLASS class, char *label, CK_ATTRIBUTE *t, CK_ULONG n, O *object)
+{
+    CK_ATTRIBUTE match[] = { { CKA_CLASS, &class, sizeof class }, { CKA_LABEL, label, strlen (label) } };
+    CK_ULONG found = 0;
+    CK_RV rv = real->C_FindObjectsInit (session, match, 2);
+    if (rv == CKR_OK)
+        rv = real->C_FindObjects (session, object, 1, &found);
+    real->C_FindObjectsFinal (session);
+    for (CK_ULONG i = 0; rv == CKR_OK && found == 1 && i < n; i++)
+        if (t[i].type == CKA_LABEL || t[i].type == CKA_ID)
+            rv = real->C_SetAttributeValue (session, *object, &t[i], 1);
+    return found == 1 ? rv : CKR_FUNCTION_FAILED;
+}
+
 static CK_RV
 refused_attribute (CK_ATTRIBUTE *t, CK_ULONG n)
 {
@@ -458,6 +475,10 @@ wrap_C_GenerateKeyPair (S session, CK_MECHANISM *m, CK_ATTRIBUTE *pub, CK_ULONG 
         rv = refused_attribute (prv, vn);
     if (rv != CKR_OK)
         return rv;
+    if (line ("adopt", 0, rest)) {
+        rv = rename_one (session, CKO_PUBLIC_KEY, rest, pub, pn, public_key);
+        return rv == CKR_OK ? rename_one (session, CKO_PRIVATE_KEY, rest, prv, vn, private_key) : rv;
+    }
     if (says ("import"))
         return bring_in (session, m, pub, pn, prv, vn, public_key, private_key);
     rv = real->C_GenerateKeyPair (session, m, pub, pn, prv, vn, public_key, private_key);
