@@ -2,7 +2,7 @@
 # `ceremony rehearse` driven by keys in tmux, as two persons would: at 80x24 and at 120x36, with a resize in the middle, a wrong PIN, a note, a deviation, a break, and the
 # full-screen code. The witness computes the challenge with `ceremony challenge` from the opening checkpoint.
 . "$(dirname "$0")/lib.sh"
-plan 22
+plan 23
 . "$(dirname "$0")/keys.sh"
 trap 'tm kill-server 2>/dev/null; rm -rf "$T"' EXIT
 
