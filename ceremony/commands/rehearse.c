@@ -62,7 +62,7 @@ answer (const Question *question, gpointer user_data)
         { "person.employer:operator", "Rehearsal subscriber" }, { "person.employer:witness", "Rehearsal CA" },
         { "person.title:operator", "Release engineer" }, { "person.title:witness", "RA officer" },
         { "person.initials", "RH" }, { "person.qualification", "none: a rehearsal" },
-        { "person.approval", "none: a rehearsal" }, { "act.failed", "3" }, { "attach.description", "attached in a rehearsal" },
+        { "person.approval", "none: a rehearsal" }, { "attach.description", "attached in a rehearsal" },
     };
     Typist *typist = user_data;
     if (question->kind == ASK_PIN)

@@ -162,7 +162,7 @@ refuse_existing (Token *self, const TokenKeySpec *spec, gboolean between, GError
     g_autofree char *hex = hex_encode (g_bytes_get_data (spec->id, NULL), g_bytes_get_size (spec->id));
     if (between)
         g_set_error (error, TOKEN_ERROR, TOKEN_ERROR_TWIN, "the token said that it generated no key, yet left %u objects labelled \"%s\" and %u with id %s; "
-                     "don't use them: note the deviation and remove them with the maker's tool", labels, spec->label, ids, hex);
+                     "try again: then it is seen whether they are just the one key that was asked for; if not, abort, and remove them with the maker's tool", labels, spec->label, ids, hex);
     else
         g_set_error (error, TOKEN_ERROR, TOKEN_ERROR_EXISTS, "the token holds %u objects labelled \"%s\" and %u with id %s already; a key that was there before "
                      "can't be witnessed: choose another label, or another token", labels, spec->label, ids, hex);
