@@ -49,6 +49,8 @@ LD_CEREMONY = $(eval LD_CEREMONY := $$(shell pkg-config --libs $(PKGS_CEREMONY))
 CF_MEDIA    = $(eval CF_MEDIA := $$(shell pkg-config --cflags $(PKGS_MEDIA)))$(CF_MEDIA)
 LD_MEDIA    = $(eval LD_MEDIA := $$(shell pkg-config --libs $(PKGS_MEDIA)) -lm)$(LD_MEDIA)
 
+# The objects of tests are kept, so that the next make check needn't compile them again.
+.SECONDARY:
 .PHONY: all deps demo check unit bench fuzz install clean tests
 all: $(B)/ceremony $(B)/ceremony-media
 tests: all $(UNIT_BIN) $(ATTACK_BIN) $(TEST_LIBS) $(if $(SAN),$(FUZZ_BIN))

@@ -146,7 +146,10 @@ scripts () {
   if [ "$(id -u)" = 0 ]; then
     # root reads everything; so does a process without that privilege, but for what the mode forbids
     chmod 711 "$(dirname "$T")" "$T"; mkdir -m 777 "$S/b"; cp "$good" "$S/secret.yaml"; chmod 600 "$S/secret.yaml"
-    exits 1 "an unreadable script" setpriv --bounding-set=-all --inh-caps=-all --reuid=65534 --regid=65534 --clear-groups env HOME="$S/b" "$B/ceremony" rehearse "$S/secret.yaml" --unattended --fast --home "$S/b"
+    # nor need anybody else be able to read the folder that it was built in
+    install -D -m 755 -t "$S/p/bin" "$B/ceremony" "$B/ceremony-media"; install -D -m 644 -t "$S/p/scripts" "$ROOT"/scripts/*.yaml
+    exits 1 "an unreadable script" setpriv --bounding-set=-all --inh-caps=-all --reuid=65534 --regid=65534 --clear-groups env HOME="$S/b" CEREMONY_MEDIA="$S/p/bin/ceremony-media" \
+      "$S/p/bin/ceremony" rehearse "$S/secret.yaml" --unattended --fast --home "$S/b"
   else
     cp "$good" "$S/secret.yaml"; chmod 0 "$S/secret.yaml"
     exits 1 "an unreadable script" ceremony rehearse "$S/secret.yaml" --unattended --fast --home "$S/b"
