@@ -231,12 +231,13 @@ key_abort (Run *run, GError **error)
 static gboolean
 key_qr (Run *run, GError **error)
 {
-    const char *note = run_checkpoint (run, NULL, error);
-    g_autofree char *copy = g_strdup (note);
+    g_autofree char *copy = g_strdup (run_checkpoint (run, NULL, error));
+    gint64 size = (gint64) journal_checkpoint_size (run->journal);
     Question question = { .title = "The checkpoint of now", .id = "page", .qr = copy };
     AnswerKind kind;
 
-    return note && ask_once (run, &question, copy, NULL, &kind, error);
+    return copy && run_event (run, "checkpoint.shown", "appliance", json_pack ("{s:I}", "size", (json_int_t) size), error)
+           && ask_once (run, &question, copy, NULL, &kind, error);
 }
 
 static gboolean

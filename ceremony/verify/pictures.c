@@ -157,13 +157,15 @@ check_shown (Context *c, const Scanned *s)
     }
 }
 
-/* The sizes that the journal says were shown in this part. */
+/* The sizes that the journal says were shown in this part, or at any time on the terminal. */
 static GHashTable *
 told_sizes (Context *c, const Scanned *s)
 {
-    const GPtrArray *shown = events_of_part (c, "qr.shown", s->part);
+    const GPtrArray *shown = events_of_part (c, "qr.shown", s->part), *held = events_of (c, "checkpoint.shown");
     GHashTable *sizes = g_hash_table_new (NULL, NULL);
 
+    for (guint i = 0; i < held->len; i++)
+        g_hash_table_add (sizes, GSIZE_TO_POINTER (member_int (((const Event *) held->pdata[i])->data, "size")));
     for (guint i = 0; i < shown->len; i++)
         g_hash_table_add (sizes, GSIZE_TO_POINTER (member_int (((const Event *) shown->pdata[i])->data, "size")));
     return sizes;
@@ -188,26 +190,36 @@ check_interlock (Context *c, const Scanned *s, const Find *find, guint *next)
     }
 }
 
-/* The opening checkpoint may be shown again until the challenge is given: after an interruption, say. */
-static guint64
-opening_size (Context *c)
+/* The sizes of checkpoints that the terminal itself showed full-screen: they stay as long as people look at them, and may be legible beside newer codes. The opening
+ * checkpoint may be shown until the challenge is given: after an interruption, say. */
+static GHashTable *
+held_sizes (Context *c)
 {
-    const Event *committed = event_last (c, "opening.committed");
+    static const char *const types[] = { "opening.committed", "checkpoint.shown" };
+    GHashTable *sizes = g_hash_table_new (NULL, NULL);
 
-    return committed ? member_int (committed->data, "size") : 0;
+    for (gsize t = 0; t < G_N_ELEMENTS (types); t++) {
+        const GPtrArray *events = events_of (c, types[t]);
+        for (guint i = 0; i < events->len; i++)
+            g_hash_table_add (sizes, GSIZE_TO_POINTER (member_int (((const Event *) events->pdata[i])->data, "size")));
+    }
+    return sizes;
 }
 
 static void
 check_finds (Context *c, const Scanned *s)
 {
-    g_autoptr(GHashTable) told = told_sizes (c, s);
+    g_autoptr(GHashTable) told = told_sizes (c, s), held = held_sizes (c);
     gint64 changed = 0, longest = 0;
     guint64 size = 0;
     guint chunk = 0;
 
     for (guint i = 0; i < s->finds->len; i++) {
         const Find *find = &g_array_index (s->finds, Find, i);
-        if (find->size < size && find->size != opening_size (c))
+        gboolean is_held = g_hash_table_contains (held, GSIZE_TO_POINTER (find->size));
+        if (is_held && find->size < size)
+            continue;
+        if (find->size < size)
             flaw (c, CHECK_FAIL, s->closed, "part %" G_GINT64_FORMAT ", at %.1f s: the picture goes back from a checkpoint over %" G_GUINT64_FORMAT " events to one over %"
                   G_GUINT64_FORMAT, s->part, find->ms / 1000.0, size, find->size);
         if (find->size == size)

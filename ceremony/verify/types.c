@@ -53,6 +53,7 @@ static const TypeInfo types[] = {
     { "source.lost", "recorder", "source:s reason:s" },
     { "source.returned", "recorder", "source:s" },
     { "recorder.failed", "recorder", "reason:s" },
+    { "checkpoint.shown", "appliance", "size:i" },
     { "terminal.resized", "appliance", "cols:i rows:i" },
     { "recording.closing", "appliance", "outcome:s" },
     { "track.closed", "recorder", "track:s part:i path:s length:i sha256:h chunks:i" },

@@ -2,7 +2,7 @@
 # `ceremony rehearse` driven by keys in tmux, as two persons would: at 80x24 and at 120x36, with a resize in the middle, a wrong PIN, a note, a deviation, a break, and the
 # full-screen code. The witness computes the challenge with `ceremony challenge` from the opening checkpoint.
 . "$(dirname "$0")/lib.sh"
-plan 23
+plan 24
 . "$(dirname "$0")/keys.sh"
 trap 'tm kill-server 2>/dev/null; rm -rf "$T"' EXIT
 
@@ -39,6 +39,7 @@ keys Enter; sleep 0.5
 ok "F5: a break" say F5 "coffee"
 ok "the screen says that it is a break" wait_for '[Bb]reak|[Pp]ause'
 ok "to the end by keys" until_seen "$large" 'exit status' 140
+ok "the code that was shown full-screen is in the journal" event "$large" '"type":"checkpoint.shown"'
 ok "the deviation is in the journal" event "$large" 'A closed window.*"type":"deviation.noted"'
 ok "the note too" event "$large" 'The window was open.*"type":"note.made"'
 ok "and the break, with its end" event "$large" '"type":"break.ended"'
