@@ -39,6 +39,10 @@ mkdir "$T/x" && unzip -q -d "$T/x" "$home"/ceremonies/*/20*.asice
 ok "not in the bundle" absent "$T/x"
 ok "not in what the program printed" absent "$T/log"
 ok "core dumps are switched off" grep -qE 'Max core file size +0 +0' "$T/limits"
-ok "a core dump was taken all the same" test -s "$T/core"
-ok "and holds the ceremony's id" grep -aqF "$(basename "$home"/ceremonies/*)" "$T/core"
-ok "but no PIN" absent "$T/core"
+if [ "$(id -u)" = 0 ]; then
+  ok "a core dump was taken all the same" test -s "$T/core"
+  ok "and holds the ceremony's id" grep -aqF "$(basename "$home"/ceremonies/*)" "$T/core"
+  ok "but no PIN" absent "$T/core"
+else
+  for what in "a core dump was taken all the same" "and holds the ceremony's id" "but no PIN"; do n=$((n + 1)); echo "ok $n - $what # SKIP only root can trace the program"; done
+fi
