@@ -1,5 +1,8 @@
 /* What the token says about the key, the device, and its presence. These are the module's words: attestation and people in the picture say the rest. */
 #include <string.h>
+#include <openssl/bn.h>
+#include <openssl/core_names.h>
+#include <openssl/err.h>
 #include "ceremony/verify/checks.h"
 
 typedef struct { const char *name; gboolean value, past; const char *meaning; } Required;    /* past: tells of what was before now */
@@ -71,6 +74,42 @@ compare_reads (Context *c, const Event *first, const Event *again)
     }
 }
 
+static gboolean
+ends_with_bytes (const char *hex, const guint8 *bytes, gsize len)
+{
+    g_autofree char *wanted = hex_encode (bytes, len), *lower = g_ascii_strdown (hex, -1);
+
+    return g_str_has_suffix (lower, wanted);
+}
+
+/* Where the token tells label, id or the public key's numbers, they are this key's: else the attributes are those of another. */
+static void
+check_whose (Context *c, const Event *read, const json_t *object)
+{
+    static const struct { const char *attribute, *member; } names[] = { { "cka_label", "label" }, { "cka_id", "id" } };
+    const char *point = member (json_object_get (object, "cka_ec_point"), "value"), *modulus = member (json_object_get (object, "cka_modulus"), "value");
+    g_autofree guint8 *bytes = NULL;
+    BIGNUM *n = NULL;
+    gsize len = 0;
+
+    for (gsize i = 0; i < G_N_ELEMENTS (names); i++) {
+        const char *value = member (json_object_get (object, names[i].attribute), "value");
+        if (*value && !g_str_equal (value, member (c->generated->data, names[i].member)))
+            flaw (c, CHECK_FAIL, read, "the attributes are those of another key: its %s is '%s'", names[i].member, value);
+    }
+    if (*point && c->key && EVP_PKEY_get_octet_string_param (c->key, OSSL_PKEY_PARAM_PUB_KEY, NULL, 0, &len) && len > 0) {
+        bytes = g_malloc (len);
+        if (EVP_PKEY_get_octet_string_param (c->key, OSSL_PKEY_PARAM_PUB_KEY, bytes, len, &len) && bytes[0] == 4 && !ends_with_bytes (point, bytes, len))
+            flaw (c, CHECK_FAIL, read, "the attributes are those of another key: its point isn't the request's");
+    } else if (*modulus && c->key && EVP_PKEY_get_bn_param (c->key, OSSL_PKEY_PARAM_RSA_N, &n)) {
+        bytes = g_malloc (BN_num_bytes (n));
+        if (!ends_with_bytes (modulus, bytes, BN_bn2bin (n, bytes)))
+            flaw (c, CHECK_FAIL, read, "the attributes are those of another key: its modulus isn't the request's");
+        BN_free (n);
+    }
+    ERR_clear_error ();
+}
+
 CheckResult
 check_key_attributes (Context *c)
 {
@@ -83,6 +122,8 @@ check_key_attributes (Context *c)
             continue;
         check_required (c, read, json_object_get (read->data, "private"));
         check_mechanism (c, read, json_object_get (read->data, "private"));
+        check_whose (c, read, json_object_get (read->data, "private"));
+        check_whose (c, read, json_object_get (read->data, "public"));
         if (first)
             compare_reads (c, first, read);
         else
@@ -175,6 +216,8 @@ check_presence_unplug (Context *c)
         flaw (c, CHECK_FAIL, returned, "after the token came back its key's attributes weren't read again");
     else if (!proved)
         flaw (c, CHECK_FAIL, returned, "after the token came back its key signed no second nonce");
+    else if (member_int (json_object_get (proved->data, "checkpoint"), "size") <= (gint64) returned->seq)
+        flaw (c, CHECK_FAIL, proved, "what the key signed after the token came back is a checkpoint from before that: it could have been signed beforehand");
     cite (c, removed);
     return done (c, "unplugged after generation, put back, read again, signed again");
 }

@@ -93,6 +93,10 @@ check_challenge_commitment (Context *c)
     g_autoptr(GBytes) secret = read_secret (c);
     g_autofree char *hash = secret ? sha256_hex (g_bytes_get_data (secret, NULL), 32) : NULL;
 
+    if (g_str_equal (member (c->given->data, "source"), "words") && *commitment) {
+        flaw (c, CHECK_FAIL, c->given, "the order committed to a secret, and words of somebody's own were given instead: whoever typed them could have chosen them beforehand");
+        return done (c, "%s", "");
+    }
     if (g_str_equal (member (c->given->data, "source"), "words"))
         return skip (c, "the witness gave words of their own: there is no secret");
     if (!secret && before_disclosure (c))

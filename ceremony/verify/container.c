@@ -25,7 +25,10 @@ static const Place places[] = {
     { "journal/timestamps/*", STAGE_EVIDENCE, FALSE },
     { "video/####.mkv", STAGE_EVIDENCE, FALSE },
     { "terminal/####.cast", STAGE_EVIDENCE, FALSE },
-    { "key/*", STAGE_EVIDENCE, FALSE },
+    { "key/request.csr", STAGE_EVIDENCE, FALSE },
+    { "key/public.pem", STAGE_EVIDENCE, FALSE },
+    { "key/possession-*", STAGE_EVIDENCE, FALSE },      /* key.possession counts them */
+    { "key/attestation/*", STAGE_EVIDENCE, FALSE },
     { "META-INF/ASiCManifest###.xml", STAGE_META, FALSE },
     { "META-INF/signature###.p7s", STAGE_META, FALSE },
     { "statement.json", STAGE_WITNESS, FALSE },

@@ -118,6 +118,28 @@ on_skipped (Context *c, Walk *w, const Event *event)
     close_step (w);
 }
 
+/* What an act brings about is told while its step is carried out, and nowhere else. What a resumed sitting reads anew may be told in any. */
+static void
+check_place (Context *c, const Walk *w, const Event *event)
+{
+    static const char *const anywhere[] = { "token.found", "token.unlocked", "attributes.read", NULL };
+    const ScriptStep *step = expected_step (c, w);
+    const ActInfo *act = step && w->open ? act_find (step->act) : NULL;
+    gboolean known = FALSE;
+
+    if (g_strv_contains (anywhere, event->type))
+        return;
+    for (const ActInfo *other = act_table; other->name; other++)
+        known = known || (other->events && g_strv_contains (other->events, event->type));
+    if (!known)
+        return;
+    if (!act || !act->events || !g_strv_contains (act->events, event->type))
+        flaw (c, CHECK_FAIL, event, "event %" G_GUINT64_FORMAT " (%s) is told %s%s%s, which isn't the step that brings it about", event->seq, event->type,
+              act ? "in step '" : "between two steps", act ? step->id : "", act ? "'" : "");
+    else if (!g_str_equal (event->step, step->id))
+        flaw (c, CHECK_FAIL, event, "event %" G_GUINT64_FORMAT " (%s) names step '%s' while '%s' was carried out", event->seq, event->type, event->step, step->id);
+}
+
 CheckResult
 check_script_followed (Context *c)
 {
@@ -129,6 +151,7 @@ check_script_followed (Context *c)
 
     for (guint i = 0; i < c->events->len; i++) {
         const Event *event = c->events->pdata[i];
+        check_place (c, &walk, event);
         for (gsize j = 0; j < G_N_ELEMENTS (table); j++)
             if (g_str_equal (event->type, table[j].type))
                 table[j].take (c, &walk, event);

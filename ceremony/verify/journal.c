@@ -139,10 +139,25 @@ step_told (Context *c, const Event *event)
     return told && told->sitting == event->sitting && told->mono - event->mono <= STEP_NOTICED_MS ? told : NULL;
 }
 
+/* Between two sittings of one boot the boot clock ran on: a wall clock set back would make a gap look shorter. */
+static void
+check_gap (Context *c, const Event *resumed)
+{
+    const Event *start = event_before (c, "ceremony.resumed", resumed->seq), *first = start ? start : c->opened;
+    const json_t *now = json_object_get (resumed->data, "clock"), *then = json_object_get (first->data, "clock");
+    gint64 boot = member_int (now, "boottime_ms") - member_int (then, "boottime_ms"), wall = resumed->time - first->time;
+
+    if (resumed->time < ((const Event *) c->events->pdata[resumed->seq - 1])->time)
+        flaw (c, CHECK_WARN, resumed, "the wall clock stands earlier after the interruption than before it: how long it lasted isn't known");
+    else if (g_str_equal (member (now, "boot_id"), member (then, "boot_id")) && ABS (boot - wall) > GAP_SLACK_MS)
+        flaw (c, CHECK_WARN, resumed, "since the sitting before began the machine's own clock ran %.1f s and the wall clock %.1f s: it was set during the interruption",
+              boot / 1000.0, wall / 1000.0);
+}
+
 CheckResult
 check_journal_clock (Context *c)
 {
-    const GPtrArray *stepped = events_of (c, "clock.stepped");
+    const GPtrArray *stepped = events_of (c, "clock.stepped"), *resumed = events_of (c, "ceremony.resumed");
     gint64 base = 0, worst = 0;
     guint64 sitting = 0;
 
@@ -160,6 +175,8 @@ check_journal_clock (Context *c)
             break;
         }
     }
+    for (guint i = 0; i < resumed->len; i++)
+        check_gap (c, resumed->pdata[i]);
     for (guint i = 0; i < stepped->len; i++)
         flaw (c, CHECK_WARN, stepped->pdata[i], "the clock was stepped by %" G_GINT64_FORMAT " ms during the ceremony: look at what was done then",
               member_int (((const Event *) stepped->pdata[i])->data, "drift_ms"));

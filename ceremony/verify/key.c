@@ -354,8 +354,8 @@ check_one_possession (Context *c, const Event *proved, guint n)
     if (!text_as_expected (c, proved, text))
         flaw (c, CHECK_FAIL, proved, "%s doesn't hold the nonce and a signed checkpoint of this journal", text_name);
     if (member_int (json_object_get (proved->data, "checkpoint"), "size") > (gint64) proved->seq
-        || member_int (json_object_get (proved->data, "checkpoint"), "size") <= (gint64) c->given->seq)
-        flaw (c, CHECK_FAIL, proved, "the checkpoint signed in %s is not one between the challenge and this proof", text_name);
+        || member_int (json_object_get (proved->data, "checkpoint"), "size") <= (gint64) c->generated->seq)
+        flaw (c, CHECK_FAIL, proved, "the checkpoint signed in %s is not one between the key's generation and this proof", text_name);
     if (!md || !verify_signature (c->key, md, text, sig))
         flaw (c, CHECK_FAIL, proved, "the signature over %s isn't by the generated key", text_name);
 }
@@ -373,7 +373,7 @@ check_nonces (Context *c, const GPtrArray *proofs)
         else if (i > 0 && strlen (nonce) < 16)
             flaw (c, CHECK_FAIL, proved, "the nonce of proof %u is shorter than 8 bytes", i + 1);
         for (guint j = 0; j < i; j++)
-            if (g_str_equal (nonce, member (((const Event *) proofs->pdata[j])->data, "nonce")) && j + 1 == i)
+            if (g_str_equal (nonce, member (((const Event *) proofs->pdata[j])->data, "nonce")))
                 flaw (c, ((const Event *) proofs->pdata[j])->sitting != proved->sitting ? CHECK_WARN : CHECK_FAIL, proved,
                       "proof %u signs the same nonce as proof %u: nothing new was shown", i + 1, j + 1);
     }
@@ -434,6 +434,15 @@ possession_digest (Context *c, const Event *proved)
     return hex_encode (digest, len);
 }
 
+/* A signature whose event the program lost because it stopped before its proof or request was told: @used, then a resume, and only then the next @type. */
+static gboolean
+lost_by_stop (Context *c, const Event *used, const char *type)
+{
+    const Event *resumed = event_after (c, "ceremony.resumed", used->seq), *next = event_after (c, type, used->seq);
+
+    return resumed && (!next || resumed->seq < next->seq);
+}
+
 /* What the use that gave this signature was for: its proof of possession or request is in the bundle. */
 static void
 explain_use (Context *c, const Event *using, const Event *used, const char *request_sha)
@@ -442,8 +451,8 @@ explain_use (Context *c, const Event *using, const Event *used, const char *requ
     const char *sig = member (used->data, "signature_sha256"), *purpose = member (using->data, "purpose");
 
     if (g_str_equal (purpose, "request")) {
-        if (g_strcmp0 (sig, request_sha) != 0 && !event_after (c, "ceremony.resumed", using->seq))
-            flaw (c, CHECK_FAIL, used, "use %" G_GINT64_FORMAT " of the key signed another request than the one in the bundle", member_int (using->data, "use"));
+        if (g_strcmp0 (sig, request_sha) != 0)
+            flaw (c, lost_by_stop (c, used, "request.made") ? CHECK_WARN : CHECK_FAIL, used, "use %" G_GINT64_FORMAT " of the key signed another request than the one in the bundle", member_int (using->data, "use"));
         return;
     }
     if (!g_str_equal (purpose, "possession"))
@@ -458,7 +467,7 @@ explain_use (Context *c, const Event *using, const Event *used, const char *requ
             flaw (c, CHECK_FAIL, using, "use %" G_GINT64_FORMAT " of the key was announced over another digest than it signed", member_int (using->data, "use"));
         return;
     }
-    flaw (c, event_after (c, "ceremony.resumed", used->seq) ? CHECK_WARN : CHECK_FAIL, used,
+    flaw (c, lost_by_stop (c, used, "possession.proved") ? CHECK_WARN : CHECK_FAIL, used,
           "what use %" G_GINT64_FORMAT " of the key signed isn't in the bundle", member_int (using->data, "use"));
 }
 
@@ -493,6 +502,8 @@ check_key_uses (Context *c)
         const Event *event = used->pdata[i], *before = event_before (c, "key.using", event->seq);
         if (!before || member_int (before->data, "use") != member_int (event->data, "use"))
             flaw (c, CHECK_FAIL, event, "the key was used without being announced first");
+        else if (i > 0 && ((const Event *) used->pdata[i - 1])->seq > before->seq)
+            flaw (c, CHECK_FAIL, event, "use %" G_GINT64_FORMAT " of the key gave two signatures, one was announced", member_int (event->data, "use"));
     }
     if (c->closed && member_int (c->closed->data, "uses") != using->len)
         flaw (c, CHECK_FAIL, c->closed, "ceremony.closed counts %" G_GINT64_FORMAT " uses of the key, the journal %u", member_int (c->closed->data, "uses"), using->len);

@@ -74,6 +74,9 @@ check_pins (Context *c, const json_t *order)
         same (c, "the appliance's signing key", member2 (order, "appliance", "spki_sha256"), c->signatures[0].cades->spki_sha256);
     if (c->n_signatures > 1 && c->signatures[1].cades && *witness)
         same (c, "the witness's key", witness, c->signatures[1].cades->spki_sha256);
+    for (guint i = 0; i < MIN (c->n_signatures, 2); i++)
+        if (c->signatures[i].cades && g_str_equal (c->signatures[i].cades->spki_sha256, c->order->signature->spki_sha256))
+            flaw (c, CHECK_FAIL, NULL, "the key that signed the order signed as %s too: nobody watches over themselves", i ? "witness" : "appliance");
 }
 
 static void
@@ -89,6 +92,8 @@ check_valid (Context *c, const json_t *order)
         flaw (c, CHECK_FAIL, c->opened, "the ceremony began before the order was valid (%s)", member (order, "valid_from"));
     if (c->opened->time > to)
         flaw (c, CHECK_FAIL, c->opened, "the ceremony began when the order was no longer valid (%s)", member (order, "valid_to"));
+    else if (c->generated && c->generated->time > to)
+        flaw (c, CHECK_FAIL, c->generated, "the key was generated when the order was no longer valid (%s)", member (order, "valid_to"));
 }
 
 /* Script and policy are named by the journal with or without an order: what ran is what lies in the bundle. */

@@ -41,6 +41,51 @@ check_entry (Context *c, const json_t *entry)
         flaw (c, CHECK_FAIL, event, "%s was identified in another role than people.json says", person);
 }
 
+/* A name without what letters only look like: case, width, accents' form, blanks. */
+static char *
+name_folded (const json_t *entry)
+{
+    g_autofree char *normal = g_utf8_normalize (member (entry, "name"), -1, G_NORMALIZE_ALL_COMPOSE), *folded = g_utf8_casefold (normal ? normal : "", -1);
+    GString *bare = g_string_new (NULL);
+
+    for (const char *p = folded; *p; p = g_utf8_next_char (p))
+        if (g_unichar_isgraph (g_utf8_get_char (p)))
+            g_string_append_unichar (bare, g_utf8_get_char (p));
+    return g_string_free (bare, FALSE);
+}
+
+/* The witness watches somebody else, and is whom the order sent. */
+static void
+check_persons (Context *c)
+{
+    const json_t *list = json_object_get (c->people, "people"), *entry, *ordered = c->order ? json_object_get (c->order->json, "witness") : NULL;
+    gsize i;
+
+    json_array_foreach (list, i, entry) {
+        g_autofree char *name = name_folded (entry), *wanted = *member (ordered, "name") ? name_folded (ordered) : NULL;
+        for (gsize j = 0; j < i; j++) {
+            g_autofree char *other = name_folded (json_array_get (list, j));
+            if (*name && g_str_equal (name, other))
+                flaw (c, CHECK_FAIL, NULL, "%s is named as %s and as %s: one person can't watch over themselves", member (entry, "name"),
+                      member (json_array_get (list, j), "role"), member (entry, "role"));
+        }
+        if (wanted && g_str_equal (member (entry, "role"), "witness") && !g_str_equal (name, wanted))
+            flaw (c, CHECK_WARN, NULL, "the order sent '%s' as witness, '%s' was there", member (ordered, "name"), member (entry, "name"));
+    }
+}
+
+/* Whoever was identified in a role before @event. */
+static gboolean
+role_known (Context *c, const char *role, const Event *event)
+{
+    const GPtrArray *list = events_of (c, "person.identified");
+
+    for (guint i = 0; i < list->len && ((const Event *) list->pdata[i])->seq < event->seq; i++)
+        if (g_str_equal (member (((const Event *) list->pdata[i])->data, "role"), role))
+            return TRUE;
+    return FALSE;
+}
+
 static void
 check_roles (Context *c)
 {
@@ -62,6 +107,8 @@ check_roles (Context *c)
         if (*person && (!entry || !g_str_equal (member (entry, "role"), member (event->data, "role"))))
             flaw (c, CHECK_FAIL, event, "event %" G_GUINT64_FORMAT ": confirmed as %s by %s, who wasn't identified in that role", event->seq,
                   member (event->data, "role"), person);
+        else if (!*person && role_known (c, member (event->data, "role"), event))
+            flaw (c, CHECK_FAIL, event, "event %" G_GUINT64_FORMAT ": confirmed as %s by nobody that is named", event->seq, member (event->data, "role"));
     }
 }
 
@@ -82,6 +129,7 @@ check_people_entries (Context *c)
         if (!person_entry (c, member (((const Event *) events->pdata[j])->data, "person")))
             flaw (c, CHECK_FAIL, events->pdata[j], "%s was identified and isn't in people.json", member (((const Event *) events->pdata[j])->data, "person"));
     check_roles (c);
+    check_persons (c);
     return done (c, "%" G_GSIZE_FORMAT " people, each as identified in the ceremony", json_array_size (list));
 }
 

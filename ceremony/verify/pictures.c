@@ -256,6 +256,17 @@ is_interrupted (Context *c, const Event *closed)
     return started && (started->sitting != closed->sitting || (failed && failed->seq < closed->seq));
 }
 
+/* The file must hold as long a picture as its chunks say. */
+static void
+check_duration (Context *c, const Scanned *s)
+{
+    const GPtrArray *chunks = events_of_part (c, "video.chunk", s->part);
+    gint64 last = chunks->len ? member_int (((const Event *) chunks->pdata[chunks->len - 1])->data, "last_ms") : -1;
+
+    if (!s->recovered && last > s->duration + c->rule.qr_gap_ms)
+        flaw (c, CHECK_FAIL, s->closed, "part %" G_GINT64_FORMAT " holds %.1f s of picture, the journal tells of %.1f s", s->part, s->duration / 1000.0, last / 1000.0);
+}
+
 static gboolean
 check_part (Context *c, const Event *closed, guint *codes)
 {
@@ -280,6 +291,7 @@ check_part (Context *c, const Event *closed, guint *codes)
     } else {
         check_shown (c, &s);
         check_finds (c, &s);
+        check_duration (c, &s);
     }
     *codes += s.finds->len;
     g_array_unref (s.finds);

@@ -3,6 +3,8 @@
 #include <string.h>
 #include "ceremony/verify/checks.h"
 
+#define PROMPT_MS (10 * 60 * 1000)      /* reading aloud and confirming between the sign of life and generation */
+
 static const char *const after_closing[] = {
     "qr.shown", "video.chunk", "terminal.chunk", "frames.dropped", "source.lost", "source.returned", "recorder.failed", "track.closed", "ceremony.closed",
     "ceremony.resumed", NULL,
@@ -108,6 +110,34 @@ check_liveness (Context *c)
     cite (c, shown);
 }
 
+/* What every other check relies on may be told just once: of two tellings one would be judged and the other believed. */
+static void
+check_once (Context *c)
+{
+    static const char *const types[] = { "token.inventoried", "key.absent", "opening.committed", "challenge.given", "liveness.shown", "representation.agreed",
+                                         "request.made", "fingerprint.read" };
+
+    for (gsize i = 0; i < G_N_ELEMENTS (types); i++) {
+        const GPtrArray *list = events_of (c, types[i]);
+        if (list->len > 1)
+            flaw (c, CHECK_FAIL, list->pdata[list->len - 1], "%s is told %u times: a ceremony has one, and which of them counts can't be known", types[i], list->len);
+    }
+}
+
+/* The challenge is known from when it is given: whoever has the time could make a key elsewhere that answers it, and bring it in. */
+static void
+check_promptness (Context *c)
+{
+    gint64 span = event_span (c->given, c->generating);
+
+    if (c->given->sitting != c->generating->sitting)
+        flaw (c, CHECK_WARN, c->generating, "an interruption lies between challenge and generation (%" G_GINT64_FORMAT " s): a key that answers the challenge could have been made "
+              "elsewhere meanwhile; look at the picture on both sides of it", span / 1000);
+    else if (span > c->rule.liveness_ms + PROMPT_MS)
+        flaw (c, CHECK_WARN, c->generating, "%" G_GINT64_FORMAT " s lie between challenge and generation: a key that answers the challenge could have been made elsewhere meanwhile; "
+              "look at the picture", span / 1000);
+}
+
 CheckResult
 check_sequence_generation (Context *c)
 {
@@ -121,11 +151,16 @@ check_sequence_generation (Context *c)
         flaw (c, CHECK_FAIL, c->generating, "the key was generated before any challenge was given: it may be older than the ceremony");
     else
         check_liveness (c);
+    if (c->given && c->generating)
+        check_promptness (c);
+    check_once (c);
     for (guint i = 0; i < generating->len; i++) {
         const Event *event = generating->pdata[i];
         const Event *given = event_before (c, "challenge.given", event->seq);
         if (!given)
             flaw (c, CHECK_FAIL, event, "a generation was begun before any challenge was given");
+        if (event->seq > c->generated->seq)
+            flaw (c, CHECK_FAIL, event, "another generation was begun after the key was generated: what it made isn't told");
     }
     return done (c, "challenge, sign of life, generation: in this order, %" G_GINT64_FORMAT " s apart",
                  c->given && c->generating ? event_span (c->given, c->generating) / 1000 : 0);

@@ -204,6 +204,10 @@ check_signature_reviewer (Context *c)
     }
     judge_signer (c, sig, "reviewer");
     compare_digests (c, json_object_get (c->decision, "signatures"), 2, "decision.json");
+    if (g_str_equal (member (c->decision, "decision"), "refuse"))
+        flaw (c, CHECK_WARN, NULL, "a reviewer refused this bundle: %s", member (c->decision, "reason"));
+    else if (!g_str_equal (member (c->decision, "decision"), "accept"))
+        flaw (c, CHECK_FAIL, NULL, "the decision '%s' is neither accept nor refuse", member (c->decision, "decision"));
     subject = signer_subject (sig->cades->signer);
     return done (c, "decision '%s' signed by %s", member (c->decision, "decision"), subject);
 }

@@ -152,6 +152,8 @@ check_timestamp (Context *c, const AsiceEntry *entry)
         flaw (c, c->rule.timestamp_required ? CHECK_FAIL : CHECK_WARN, NULL, "%s is by an authority that isn't trusted: %s", entry->name, why ? why : "no trust given");
     else if (at + 60000 < opened)
         flaw (c, CHECK_FAIL, NULL, "%s was given before the ceremony was opened", entry->name);
+    else if (size > 0 && size <= c->events->len && at + 60000 < ((const Event *) c->events->pdata[size - 1])->time)
+        flaw (c, CHECK_FAIL, c->events->pdata[size - 1], "%s was given before the time that its last event bears: the appliance's clock was ahead", entry->name);
     X509_free (signer);
 }
 

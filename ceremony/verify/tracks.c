@@ -51,6 +51,24 @@ too_many (Context *c, const GPtrArray *closed)
     return TRUE;
 }
 
+/* Every part that was begun was closed, once, under its own number: else a recording could be left out of the bundle. */
+static void
+check_started (Context *c)
+{
+    const GPtrArray *started = events_of (c, "recording.started");
+
+    for (guint i = 0; i < started->len; i++) {
+        const Event *event = started->pdata[i];
+        if (started_part (c, member_int (event->data, "part")) != event)
+            flaw (c, CHECK_FAIL, event, "part %" G_GINT64_FORMAT " of the recording was begun twice", member_int (event->data, "part"));
+        for (gsize t = 0; t < G_N_ELEMENTS (tracks); t++) {
+            const char *path = member (event->data, tracks[t].name);
+            if (*path && !is_closed (c, path) && !was_aborted (c))
+                flaw (c, CHECK_FAIL, event, "%s was begun, and the journal doesn't tell what became of it", path);
+        }
+    }
+}
+
 CheckResult
 check_tracks_files (Context *c)
 {
@@ -72,6 +90,7 @@ check_tracks_files (Context *c)
             flaw (c, CHECK_FAIL, c->closed, "ceremony.closed names a part that no track.closed tells of");
     if (json_array_size (parts) != closed->len)
         flaw (c, CHECK_FAIL, c->closed, "ceremony.closed names %" G_GSIZE_FORMAT " parts, %u were closed", json_array_size (parts), closed->len);
+    check_started (c);
     if (closed->len == 0)
         flaw (c, CHECK_FAIL, NULL, "nothing was recorded");
     return done (c, "%u files of recordings, each as the journal tells", closed->len);
@@ -154,6 +173,20 @@ check_orphans (Context *c, const char *type, const char *track)
     }
 }
 
+/* A code is shown in a part that is being recorded: where no such part is, nobody looks whether the picture holds it. */
+static void
+check_codes_placed (Context *c)
+{
+    const GPtrArray *shown = events_of (c, "qr.shown");
+
+    for (guint i = 0; i < shown->len; i++) {
+        const Event *event = shown->pdata[i], *started = started_part (c, member_int (event->data, "part"));
+        if (!started || !*member (started->data, "video") || started->seq > event->seq || started->sitting != event->sitting)
+            flaw (c, CHECK_FAIL, event, "event %" G_GUINT64_FORMAT " says that a code was shown in part %" G_GINT64_FORMAT ", which wasn't being recorded", event->seq,
+                  member_int (event->data, "part"));
+    }
+}
+
 CheckResult
 check_tracks_chunks (Context *c)
 {
@@ -178,6 +211,7 @@ check_tracks_chunks (Context *c)
     }
     for (gsize t = 0; t < G_N_ELEMENTS (tracks); t++)
         check_orphans (c, tracks[t].chunks, tracks[t].name);
+    check_codes_placed (c);
     if (recovered > 0)
         return done (c, "%u chunks cover every byte; the ends of %u files were recovered after an interruption", n, recovered);
     return done (c, "%u chunks cover every byte, without gap or overlap", n);

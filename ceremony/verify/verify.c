@@ -122,6 +122,7 @@ static const Check checks[] = {
     { { "tracks.container", "tracks", "Video is Matroska cut at clusters, the terminal is asciicast of what was shown.", "RFC 9559" }, EV, TRUE,
       check_tracks_container },
     { { "tracks.drops", "tracks", "Few pictures were dropped, no source was lost.", "CSBR 6.1.1.1" }, EV, FALSE, check_tracks_drops },
+    { { "tracks.cover", "tracks", "A recording ran whenever something was done, and its time is the journal's.", "CSBR 6.1.1.1" }, EV, FALSE, check_tracks_cover },
     { { "pictures.codes", "tracks", "The QR codes in the picture are this journal's checkpoints, where the journal says that they were shown.", "CSBR 6.1.1.1" },
       EV | NEEDS_POINTS, FALSE, check_pictures_codes },
 };

@@ -460,7 +460,7 @@ clock_json (Forge *f)
 {
     g_autofree char *wall = clock_format (f->base + f->mono);
 
-    return json_pack ("{s:s, s:I, s:s, s:s}", "boot_id", "b00", "boottime_ms", (json_int_t) 1000, "wall", wall, "ntp", "synchronised");
+    return json_pack ("{s:s, s:I, s:s, s:s}", "boot_id", "b00", "boottime_ms", (json_int_t) (f->base + f->mono - 1700000000000), "wall", wall, "ntp", "synchronised");
 }
 
 static json_t *
@@ -963,7 +963,7 @@ decide_on (Forge *f, const char *path)
     g_autoptr(GError) error = NULL;
     g_autoptr(GPtrArray) items = asice_items_new ();
     g_autofree char *now = clock_format (clock_wall_ms ());
-    g_autoptr(json_t) decision = json_pack ("{s:s, s:s, s:s, s:s, s:s, s:o, s:{}}", "format", "ceremony/decision/v1", "role", "reviewer", "decision", "accept", "reason", "",
+    g_autoptr(json_t) decision = json_pack ("{s:s, s:s, s:s, s:s, s:s, s:o, s:{}}", "format", "ceremony/decision/v1", "role", "reviewer", "decision", f->decision ? f->decision : "accept", "reason", "",
                                             "signed_at", now, "signatures", digests_of (path), "verdict");
 
     add_json (items, "decision.json", decision);

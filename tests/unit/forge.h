@@ -40,7 +40,7 @@ struct Forge {
     void      (*on_statement) (Forge *f, json_t *statement);           /* before the witness signs */
     const char *policy;                 /* further lines of policy.yaml, replacing these keys' defaults */
     gboolean    rehearsal, no_order, words, interrupted, unplugged, unsealed, decided, second_challenge;
-    const char *opinion, *key_place, *not_seen;
+    const char *opinion, *key_place, *not_seen, *decision;
     Signer     *appliance_signer, *witness_signer, *ca_signer, *reviewer_signer;   /* NULL: the right ones */
     const char *group;                  /* the key's curve instead of P-256 */
     const char *secret;                 /* disclosed instead of the true one */

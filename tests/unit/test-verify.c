@@ -310,6 +310,111 @@ step_clock (Forge *f, const char *act)
     forge_emit (f, "clock.stepped", "appliance", json_pack ("{s:i}", "drift_ms", 2000));
 }
 
+/* ---- lies of an appliance that tells something twice, elsewhere, or of what isn't in the picture ---- */
+
+static const Event *
+told (Forge *f, const char *type)
+{
+    for (guint i = f->events->len; i-- > 0;)
+        if (g_str_equal (((Event *) f->events->pdata[i])->type, type))
+            return f->events->pdata[i];
+    g_error ("no %s", type);
+}
+
+/* Tells @type once more, as it was told, while @act is carried out. */
+static void
+tell_again (Forge *f, const char *act, const char *now, const char *type)
+{
+    if (g_str_equal (act, now))
+        forge_emit (f, type, told (f, type)->actor, json_deep_copy (told (f, type)->data));
+}
+
+static void challenge_twice (Forge *f, const char *act) { tell_again (f, act, "request", "challenge.given"); }
+static void opening_twice (Forge *f, const char *act) { tell_again (f, act, "challenge", "opening.committed"); }
+static void absent_twice (Forge *f, const char *act) { tell_again (f, act, "liveness", "key.absent"); }
+static void generating_again (Forge *f, const char *act) { tell_again (f, act, "generate", "key.generating"); }
+static void used_twice (Forge *f, const char *act) { tell_again (f, act, "request", "key.used"); }
+static void request_twice (Forge *f, const char *act) { tell_again (f, act, "request", "request.made"); }
+
+static gboolean
+move_inventory (Forge *f, const char *type, json_t *data)
+{
+    if (g_str_equal (type, "token.shown"))
+        forge_emit (f, "token.inventoried", "appliance", json_pack ("{s:s, s:i}", "shared", "sole", "private_keys", 0));
+    return !g_str_equal (type, "token.inventoried") || !g_str_equal (f->step, "inventory");
+}
+
+/* The last proof signs the first one's nonce again, behind another one. */
+static void
+nonce_again (Forge *f, const char *act)
+{
+    guint8 nonce[16] = { 7 };
+
+    if (!g_str_equal (act, "prove"))
+        return;
+    prove (f, nonce, sizeof nonce);
+    prove (f, f->challenge, 8);
+}
+
+/* A signature over a checkpoint of before the generation. */
+static gboolean
+old_checkpoint (Forge *f, const char *type, json_t *data)
+{
+    if (g_str_equal (type, "possession.proved"))
+        json_object_set_new (data, "checkpoint", root_json (f, told (f, "key.generating")->seq));
+    return TRUE;
+}
+
+EVENT_LIE (attributes_of_other, "attributes.read", json_object_set_new (json_object_get (data, "private"), "cka_label", json_pack ("{s:s}", "value", "another")))
+EVENT_LIE (point_of_other, "attributes.read", json_object_set_new (json_object_get (data, "public"), "cka_ec_point", json_pack ("{s:s}", "value", "044104aabb")))
+EVENT_LIE (code_nowhere, "qr.shown", if (json_integer_value (json_object_get (data, "media_ms")) > 500) SET ("part", json_integer (9)))
+EVENT_LIE (late_start, "recording.started", f->on_event = NULL; forge_emit (f, "recording.started", "recorder", json_pack ("{s:i, s:s, s:n, s:{s:s}, s:{s:s}}", "part", 2, "video",
+           "video/0002.mkv", "terminal", "camera", "kind", "device", "audio", "kind", "device")))
+EVENT_LIE (picture_slow, "video.chunk", if (json_integer_value (json_object_get (data, "offset")) > 0) SET ("last_ms", json_integer (100000)))
+EVENT_LIE (generated_late, "key.generating", f->mono += 800000)
+EVENT_LIE (picture_held, "key.generating", f->mono += 60000)
+EVENT_LIE (confirmed_by_nobody, "step.confirmed", SET ("person", json_string ("")))
+EVENT_LIE (wall_set_back, "ceremony.resumed", json_object_set_new (json_object_get (data, "clock"), "boottime_ms", json_integer (f->base + f->mono + 86400000 - 1700000000000)))
+
+static gboolean
+unfilmed (Forge *f, const char *type, json_t *data)
+{
+    if (g_str_equal (type, "key.generating"))
+        forge_emit (f, "recording.started", "recorder", json_pack ("{s:i, s:n, s:n, s:{s:s}, s:{s:s}}", "part", 2, "video", "terminal", "camera", "kind", "device", "audio", "kind",
+                                                                   "device"));
+    return TRUE;
+}
+
+static void
+same_person (Forge *f)
+{
+    json_object_set_new (json_array_get (json_object_get (f->people, "people"), 0), "name", json_string ("WANDA  Witness"));
+}
+
+static void
+other_witness (Forge *f, json_t *order)
+{
+    json_object_set_new (json_object_get (order, "witness"), "name", json_string ("Walter Witness"));
+}
+
+static void
+order_short (Forge *f, json_t *order)
+{
+    json_object_set_new (order, "valid_to", json_string_nocheck (clock_format (f->base + 100)));
+}
+
+static void slow (Forge *f) { f->policy = "qr_gap_ms: 3600000"; }
+static void ca_appliance (Forge *f) { f->ca_signer = f->world->appliance; }
+static void decided_against (Forge *f) { f->decided = TRUE; f->decision = "refuse"; }
+static gboolean
+words_instead (Forge *f, const char *type, json_t *data)
+{
+    if (g_str_equal (type, "challenge.given"))
+        SET ("source", json_string ("words"));
+    return TRUE;
+}
+static void files_second_request (Forge *f, GPtrArray *items) { put (items, "key/second.csr", g_bytes_new ("abc", 3)); }
+
 static void files_video (Forge *f, GPtrArray *items) { flip_item (items, "video/0001.mkv", 20); }
 static void files_cast_gone (Forge *f, GPtrArray *items) { drop_item (items, "terminal/0001.cast"); }
 static void files_extra_part (Forge *f, GPtrArray *items) { put (items, "video/0002.mkv", g_bytes_new ("abc", 3)); }
@@ -479,7 +584,7 @@ static const Lie lies[] = {
     { "decision by a stranger", "signature.reviewer", "may not sign", FAILS, "", .prepare = reviewer_stranger },
     { "no order", "order.signature", "no order", FAILS, "presence.unplug script.followed", .prepare = without_order },
     { "order by a stranger", "order.trust", "isn't by a CA", FAILS, "presence.unplug script.followed challenge.commitment", .prepare = ca_stranger },
-    { "order by the witness", "order.trust", "isn't by a CA", FAILS, "presence.unplug script.followed", .prepare = ca_witness },
+    { "order by the witness", "order.trust", "isn't by a CA", FAILS, "presence.unplug script.followed order.matches", .prepare = ca_witness },
     { "order expired", "order.matches", "no longer valid", FAILS, "", .on_order = order_validity },
     { "order for another label", "order.matches", "label", FAILS, "", .on_order = order_label },
     { "order for another subscriber", "order.matches", "subscriber", FAILS, "", .on_order = order_subscriber },
@@ -521,13 +626,13 @@ static const Lie lies[] = {
     { "answer to another checkpoint", "challenge.opening", "answers another", FAILS, "", .on_event = answers_other },
     { "another secret", "challenge.commitment", "isn't the one", FAILS, "challenge.computed statement.consistent", .prepare = other_secret },
     { "another challenge", "challenge.computed", "aren't those of its bytes", FAILS, "key.id key.possession sequence.generation", .on_event = challenge_other },
-    { "words where a secret is asked", "challenge.computed", "committed secret", FAILS, "", .prepare = words_refused },
+    { "words where a secret is asked", "challenge.computed", "committed secret", FAILS, "challenge.commitment", .prepare = words_refused },
     { "no sign of life", "sequence.generation", "no witness confirmed", FAILS, "script.followed", .on_event = no_liveness },
     { "sign of life of another challenge", "sequence.generation", "another challenge", FAILS, "", .on_event = liveness_other },
-    { "sign of life too late", "sequence.generation", "policy allows", FAILS, "", .on_event = liveness_late },
+    { "sign of life too late", "sequence.generation", "policy allows", FAILS, "tracks.cover", .on_event = liveness_late },
     { "generation unannounced", "sequence.generation", "without being announced", FAILS, "script.followed", .on_event = no_generating },
-    { "generated twice", "sequence.generation", "2 keys", FAILS, "key.attributes key.uses", .on_step = generate_again },
-    { "another id", "key.id", "doesn't follow from the challenge", FAILS, "", .on_event = id_other },
+    { "generated twice", "sequence.generation", "2 keys", FAILS, "key.attributes key.uses script.followed key.possession", .on_step = generate_again },
+    { "another id", "key.id", "doesn't follow from the challenge", FAILS, "key.attributes", .on_event = id_other },
     { "a twin", "key.unique", "twin", FAILS, "", .on_event = twin },
     { "there before", "key.unique", "before generation", FAILS, "", .on_event = there_before },
     { "request for another key", "key.match", "another key", FAILS, "", .prepare = other_key_requested },
@@ -570,9 +675,9 @@ static const Lie lies[] = {
     { "device of too low a level", "module.suitable", "less than", FAILS, "", .on_event = level_one },
     { "device's certificate historical", "module.suitable", "historical", WARNS, "", .on_event = historical },
     { "device's certificate revoked", "module.suitable", "revoked", FAILS, "", .on_event = revoked },
-    { "attestation is rubbish", "attestation", "", FAILS, "", .on_event = attestation_read, .on_files = files_attestation },
-    { "attestation changed", "attestation", "isn't the file", FAILS, "", .on_event = attestation_other, .on_files = files_attestation },
-    { "attestation refused, its result written by hand", "attestation", "isn't what its files give", FAILS, "", .on_event = attestation_of_nothing, .on_files = files_public_key },
+    { "attestation is rubbish", "attestation", "", FAILS, "script.followed", .on_event = attestation_read, .on_files = files_attestation },
+    { "attestation changed", "attestation", "isn't the file", FAILS, "script.followed", .on_event = attestation_other, .on_files = files_attestation },
+    { "attestation refused, its result written by hand", "attestation", "isn't what its files give", FAILS, "script.followed", .on_event = attestation_of_nothing, .on_files = files_public_key },
     { "imported by the history", "key.history", "was imported", FAILS, "key.attributes", .on_event = imported },
     { "history unknown", "key.history", "policy asks for a key that was born here", FAILS, "key.attributes", .on_event = unreadable_local },
     { "history unknown, allowed", "key.history", "isn't known", WARNS, "key.attributes", .prepare = history_allowed, .on_event = unreadable_local },
@@ -606,6 +711,32 @@ static const Lie lies[] = {
     { "recovered end unmarked", "tracks.chunks", "isn't marked", FAILS, "interruptions", .prepare = interrupted, .on_event = unrecovered },
     { "frames dropped", "tracks.drops", "dropped", FAILS, "", .on_event = drops },
     { "camera lost", "tracks.drops", "lost", WARNS, "", .on_step = lose_camera },
+    { "challenge given twice", "sequence.generation", "told 2 times", FAILS, "script.followed", .on_step = challenge_twice },
+    { "opening committed twice", "sequence.generation", "told 2 times", FAILS, "script.followed challenge.opening", .on_step = opening_twice },
+    { "absence told twice", "sequence.generation", "told 2 times", FAILS, "script.followed", .on_step = absent_twice },
+    { "request made twice", "sequence.generation", "told 2 times", FAILS, "", .on_step = request_twice },
+    { "generation begun again", "sequence.generation", "another generation", FAILS, "", .on_step = generating_again },
+    { "challenge long before generation", "sequence.generation", "elsewhere", WARNS, "", .prepare = slow, .on_event = generated_late },
+    { "two signatures for one use", "key.uses", "gave two signatures", FAILS, "", .on_step = used_twice },
+    { "inventory told elsewhere", "script.followed", "isn't the step", FAILS, "", .on_event = move_inventory },
+    { "nonce signed again", "key.possession", "same nonce", FAILS, "", .on_step = nonce_again },
+    { "possession over an old checkpoint", "key.possession", "generation and this proof", FAILS, "", .on_event = old_checkpoint },
+    { "attributes of another label", "key.attributes", "another key", FAILS, "", .on_event = attributes_of_other },
+    { "attributes of another point", "key.attributes", "another key", FAILS, "", .on_event = point_of_other },
+    { "code shown nowhere", "tracks.chunks", "wasn't being recorded", FAILS, "", .on_event = code_nowhere },
+    { "part begun and hidden", "tracks.files", "what became of it", FAILS, "tracks.chunks tracks.cover", .on_event = late_start },
+    { "generated while no picture was recorded", "tracks.cover", "nothing was recorded", FAILS, "", .on_event = unfilmed },
+    { "picture's time", "tracks.cover", "isn't the journal's", FAILS, "", .on_event = picture_slow },
+    { "recorder held", "tracks.cover", "no picture arrived", FAILS, "", .on_event = picture_held },
+    { "confirmed by nobody", "people.entries", "by nobody", FAILS, "", .on_event = confirmed_by_nobody },
+    { "operator and witness are one", "people.entries", "watch over themselves", FAILS, "", .prepare = same_person },
+    { "another witness than ordered", "people.entries", "Walter", WARNS, "", .on_order = other_witness },
+    { "order ended before generation", "order.matches", "no longer valid", FAILS, "", .on_order = order_short },
+    { "order by the appliance", "order.matches", "watches over themselves", FAILS, "order.trust presence.unplug script.followed", .prepare = ca_appliance },
+    { "words in place of the secret", "challenge.commitment", "committed to a secret", FAILS, "challenge.computed", .on_event = words_instead },
+    { "stray request", "container.structure", "key/second.csr", FAILS, "container.manifests", .on_files = files_second_request },
+    { "wall clock set back in a gap", "journal.clock", "set during the interruption", WARNS, "interruptions", .prepare = interrupted, .on_event = wall_set_back },
+    { "reviewer refused", "signature.reviewer", "refused this bundle", WARNS, "", .prepare = decided_against },
     { "rehearsal", "rehearsal", "never evidence", FAILS, "", .prepare = as_rehearsal },
 };
 
