@@ -192,6 +192,10 @@ main (int argc, char **argv)
     g_setenv ("CEREMONY_MEDIA", strstr (argv[0], "build-san") ? "build-san/ceremony-media" : "build/ceremony-media", FALSE);
     g_autofree char *absolute = g_canonicalize_filename (g_getenv ("CEREMONY_MEDIA"), NULL);
     g_setenv ("CEREMONY_MEDIA", absolute, TRUE);
+    /* LeakSanitizer can't look into a process that seccomp holds: it would end each job with an abort. */
+    const char *asan = g_getenv ("ASAN_OPTIONS");
+    g_autofree char *no_leaks = g_strconcat (asan ? asan : "", asan ? ":" : "", "detect_leaks=0", NULL);
+    g_setenv ("ASAN_OPTIONS", no_leaks, TRUE);
     dir = g_dir_make_tmp ("scan-XXXXXX", NULL);
     for (guint n = 0; n < CODES; n++)
         write_picture (n);
