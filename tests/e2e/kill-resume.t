@@ -62,5 +62,6 @@ nl -w1 -s' ' "$T/cases" | xargs -P "${KILL_JOBS:-4}" -L1 bash -c 'n=$1; shift; o
 while read -r case; do
   n=$((n + 1))
   result=$(tail -1 "$T/$n.result")
-  if [ "$result" = ok ]; then echo "ok $n - $case"; else echo "not ok $n - $case: $result"; fi
+  echo "$result" >"$T/out"
+  if [ "$result" = ok ]; then passed "$case"; else failed "$case"; fi
 done <"$T/cases"
