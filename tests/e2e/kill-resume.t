@@ -54,7 +54,7 @@ else
   for type in ceremony.opened key.generating key.generated key.using key.used possession.proved request.made recording.closing track.closed ceremony.closed; do
     echo "KILL_AT_TYPE=$type KILL_WHEN=before"
   done >>"$T/cases"
-  echo "KILL_AT_TYPE=video.chunk KILL_AT_NTH=5 KILL_WHEN=after" >>"$T/cases"
+  echo "KILL_AT_TYPE=video.chunk KILL_AT_NTH=3 KILL_WHEN=after" >>"$T/cases"
   echo "KILL_AT_TYPE=track.closed KILL_AT_NTH=2 KILL_WHEN=after" >>"$T/cases"
 fi
 plan "$(wc -l <"$T/cases")"

@@ -400,7 +400,8 @@ other_witness (Forge *f, json_t *order)
 static void
 order_short (Forge *f, json_t *order)
 {
-    json_object_set_new (order, "valid_to", json_string_nocheck (clock_format (f->base + 100)));
+    g_autofree char *to = clock_format (f->base + 100);
+    json_object_set_new (order, "valid_to", json_string_nocheck (to));
 }
 
 static void slow (Forge *f) { f->policy = "qr_gap_ms: 3600000"; }
