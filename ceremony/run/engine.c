@@ -28,7 +28,8 @@ file_hash (const char *path)
 json_t *
 run_program (Run *run)
 {
-    g_autofree char *self = child_self_path (), *media = child_media_path (NULL), *self_hash = file_hash (self), *media_hash = file_hash (media);
+    /* Through the link, not by its text: that names another file, or none, once the program was replaced or its mount left behind. */
+    g_autofree char *media = child_media_path (NULL), *self_hash = file_hash ("/proc/self/exe"), *media_hash = file_hash (media);
 
     return json_pack ("{s:s,s:s?,s:s?}", "version", CEREMONY_VERSION, "sha256", self_hash, "media_sha256", media_hash);
 }

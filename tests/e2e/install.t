@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # make install into a folder of its own; the installed program finds its parts and works from elsewhere, with a bare environment.
 . "$(dirname "$0")/lib.sh"
-plan 16
+plan 18
 unset CEREMONY_MEDIA CEREMONY_VENDORS CEREMONY_MODULES MAKEFLAGS MAKELEVEL MFLAGS
 D=$T/dest
 install_it () { (umask 077; make -C "$ROOT" --no-print-directory B="$BUILD" DESTDIR="$D" PREFIX=/usr install); }
@@ -41,3 +41,15 @@ says 'nothing: not a form of attestation' "and finds it"
 ok "nothing was left in the folder that it was called in" diff <(ls -A) <(echo home)
 page () { man -l "$D/usr/share/man/man1/ceremony.1" </dev/null 2>/dev/null | grep -qi 'ceremony'; }
 if command -v man >/dev/null; then ok "man -l shows the page" page; else n=$((n + 1)); echo "ok $n - man # SKIP no man"; fi
+
+# A program that was replaced after its start: what runs is what is named, not what lies there now.
+replaced () (
+  cp "$ceremony" "$T/old"
+  exec 9<"$T/old"
+  rm "$T/old"
+  share=$D/usr/share/ceremony/scripts
+  CEREMONY_MEDIA=$D/usr/libexec/ceremony/ceremony-media CEREMONY_VENDORS=$share/vendors.yaml exec /proc/self/fd/9 rehearse "$share/code-signing.yaml" \
+    --policy "$share/rehearsal-policy.yaml" --unattended --fast --home "$T/replaced" </dev/null
+)
+ok "a program whose file is gone holds a rehearsal" replaced
+ok "and its own SHA-256 is in the evidence" sh -c 'unzip -p "$1" evidence.json | grep -q "$(sha256sum <"$2" | cut -d" " -f1)"' sh "$(ls "$T"/replaced/ceremonies/*/20*.asice)" "$ceremony"
