@@ -414,7 +414,8 @@ recorder_start (Recorder *self, GError **error)
 {
     g_clear_handle_id (&self->again, g_source_remove);
     self->restarts = RESTARTS_MAX;      /* a failure before it records is told at once */
-    if (!begin (self, error))
+    /* One that failed a moment ago may be starting again by itself. */
+    if (!self->running && !begin (self, error))
         return FALSE;
     while (self->running && !self->started && self->run->stop == STOP_NONE)
         g_main_context_iteration (self->run->context, TRUE);

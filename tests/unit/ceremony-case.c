@@ -226,7 +226,8 @@ check_closed (Case *c, const char *outcome)
     g_assert_cmpuint (closed->seq, ==, journal_size (c->journal) - 1);
     g_assert_cmpstr (cjson_str (closed->data, "outcome", NULL), ==, outcome);
     for (guint64 seq = closing->seq + 1; seq < journal_size (c->journal); seq++)
-        g_assert_true (g_strv_contains (after, journal_event (c->journal, seq)->type));
+        if (!g_strv_contains (after, journal_event (c->journal, seq)->type))
+            g_error ("%s after recording.closing", journal_event (c->journal, seq)->type);
     g_assert_cmpint (integer (last (c, "qr.shown"), "size"), >, closing->seq);
     g_assert_cmpint (integer (closed, "uses"), ==, count (c, "key.using"));
     g_assert_nonnull (journal_checkpoint_at (c->journal, journal_size (c->journal)));

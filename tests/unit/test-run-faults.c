@@ -288,6 +288,42 @@ test_recorder (gconstpointer hook)
     end (&c);
 }
 
+/* Dies at the last question, and takes its time to come back: the closing finds it starting, and starts no other beside it. */
+static gboolean
+kill_at_end (Scripted *view, const Question *question, Answer *answer, gpointer data)
+{
+    g_autofree char *slow = g_build_filename (dir, "slow-media", NULL), *text = NULL;
+    gint64 until = g_get_monotonic_time () + 700 * G_TIME_SPAN_MILLISECOND;
+
+    if (strcmp (question->title, "The witness confirms: Close the ceremony") != 0)
+        return FALSE;
+    text = g_strdup_printf ("#!/bin/sh\nsleep 1\nexec '%s' \"$@\"\n", g_getenv ("CEREMONY_MEDIA"));
+    g_assert_true (g_file_set_contents_full (slow, text, -1, G_FILE_SET_CONTENTS_NONE, 0700, NULL));
+    g_setenv ("TEST_MEDIA", g_getenv ("CEREMONY_MEDIA"), TRUE);
+    g_setenv ("CEREMONY_MEDIA", slow, TRUE);
+    signal_recorder (SIGKILL);
+    while (g_get_monotonic_time () < until)
+        if (!g_main_context_iteration (NULL, FALSE))
+            g_usleep (5000);
+    return FALSE;
+}
+
+static void
+test_recorder_late (void)
+{
+    Case c = { 0 };
+
+    begin (&c, kill_at_end);
+    go_on (&c);
+    g_setenv ("CEREMONY_MEDIA", g_getenv ("TEST_MEDIA"), TRUE);
+    g_assert_no_error (c.error);
+    g_assert_cmpint (c.outcome, ==, RUN_COMPLETED);
+    look (&c);
+    check_completed (&c);
+    g_assert_cmpuint (count (&c, "recording.started"), ==, 2);
+    end (&c);
+}
+
 static gboolean
 no_recorder_any_more (Scripted *view, const Question *question, Answer *answer, gpointer data)
 {
@@ -426,6 +462,7 @@ main (int argc, char **argv)
     g_test_add_data_func ("/run/recorder/dies", kill_recorder, test_recorder);
     if (g_test_slow ())
         g_test_add_data_func ("/run/recorder/hangs", stop_recorder, test_recorder);
+    g_test_add_func ("/run/recorder-late", test_recorder_late);
     g_test_add_func ("/run/recorder-missing", test_recorder_missing);
     g_test_add_func ("/run/full", test_full);
     g_test_add_func ("/run/subprocess/full", run_on_small_disk);
