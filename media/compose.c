@@ -13,79 +13,45 @@
 #define FRAME 0x2c3547
 #define BAR 0x1f2737
 #define AMBER 0xffb020
-#define BRIGHT 0xffd400
 #define RED 0xff5a4e
-#define QR_SIDE 345             /* at 720 lines: version 11, 5 px a module, with its quiet zone */
 
 typedef struct {
-    Box main, side, side_title, qr, qr_title, status;
-} Layout;
+    char *title, *headline, *detail;    /* headline: words in the picture's place */
+    gboolean draw, shown;               /* shown: a picture has come */
+    Picture *kept;                      /* what it showed in its former size, until a picture of the new one comes */
+} Pane;
 
 struct Compose {
     Picture *canvas;
     Layout at;
+    guint cameras;
+    Pane pane[CAMERAS_MAX];
     double unit;                /* pixels a pixel of a 720-line picture */
     Terminal *terminal;
     gboolean terminal_whole;    /* its place was covered: copy all of it */
-    char *ceremony, *step, *camera_title, *qr_text, *headline, *detail;
+    char *ceremony, *step, *qr_text;
     gint64 events, qr_size, second;
     gboolean mark_camera, rehearsal;
-    gboolean draw_titles, draw_frame, draw_qr, draw_camera, draw_status;
+    gboolean draw_titles, draw_frame, draw_qr, draw_status;
 };
 
-static int
-even (double n)
-{
-    return (int) n & ~1;
-}
-
-static Layout
-lay_out (int width, int height)
-{
-    double u = MIN (height / 720.0, width / 1280.0);
-    int gap = even (10 * u), title = even (24 * u), bar = even (36 * u), qr = even (QR_SIDE * u + 1.99);
-    int x = width - gap - qr, bottom = height - bar - gap;
-    Layout l;
-    l.status = (Box) { 0, height - bar, width, bar };
-    l.qr = (Box) { x, bottom - qr, qr, qr };
-    l.qr_title = (Box) { x, l.qr.y - title, qr, title };
-    l.side_title = (Box) { x, gap / 2 & ~1, qr, title };
-    int top = l.side_title.y + title, room = l.qr_title.y - gap / 2 - top;
-    int high = even (MIN (room, qr * 3 / 4)), wide = even (high * 4 / 3);
-    l.side = (Box) { x + ((qr - wide) / 2 & ~1), top, wide, high };
-    l.main = (Box) { gap, gap, x - 2 * gap, bottom - gap };
-    return l;
-}
-
-static Box
-terminal_box (const Compose *self)
-{
-    return self->mark_camera ? self->at.side : self->at.main;
-}
-
-static Box
-camera_box (const Compose *self)
-{
-    if (!self->mark_camera)
-        return self->at.side;
-    Box main = self->at.main;
-    int edge = even (8 * self->unit), head = even (40 * self->unit);
-    return (Box) { main.x + edge, main.y + head, main.width - 2 * edge, main.height - head - edge };
-}
-
 Compose *
-compose_new (int width, int height, int cols, int rows, const char *ceremony)
+compose_new (int width, int height, int cols, int rows, guint cameras, const char *ceremony)
 {
     Compose *self = g_new0 (Compose, 1);
     self->canvas = picture_new (width, height);
-    self->unit = MIN (height / 720.0, width / 1280.0);
-    self->at = lay_out (width, height);
+    self->cameras = CLAMP (cameras, 1, CAMERAS_MAX);
+    self->at = layout_make (width, height, self->cameras, FALSE);
+    self->unit = self->at.unit;
     self->terminal = terminal_new (cols, rows, self->at.main.width, self->at.main.height);
     self->ceremony = g_strdup (ceremony);
     self->step = g_strdup ("");
-    self->camera_title = g_strdup ("camera");
+    for (guint i = 0; i < self->cameras; i++) {
+        self->pane[i].title = g_strdup ("camera");
+        self->pane[i].draw = TRUE;
+    }
     picture_fill (self->canvas, (Box) { 0, 0, width, height }, GROUND);
-    self->terminal_whole = self->draw_titles = self->draw_qr = self->draw_camera = TRUE;
+    self->terminal_whole = self->draw_titles = self->draw_qr = TRUE;
     return self;
 }
 
@@ -98,10 +64,13 @@ compose_free (Compose *self)
     terminal_free (self->terminal);
     g_free (self->ceremony);
     g_free (self->step);
-    g_free (self->camera_title);
     g_free (self->qr_text);
-    g_free (self->headline);
-    g_free (self->detail);
+    for (guint i = 0; i < self->cameras; i++) {
+        g_free (self->pane[i].title);
+        g_free (self->pane[i].headline);
+        g_free (self->pane[i].detail);
+        picture_free (self->pane[i].kept);
+    }
     g_free (self);
 }
 
@@ -135,13 +104,20 @@ compose_qr (Compose *self, const char *text, gint64 size)
 static void
 swap_panes (Compose *self)
 {
+    for (guint i = 0; i < self->cameras; i++)
+        if (self->pane[i].shown && !self->pane[i].headline) {
+            picture_free (self->pane[i].kept);
+            self->pane[i].kept = picture_cut (self->canvas, self->at.camera[i]);
+        }
     picture_fill (self->canvas, (Box) { 0, 0, self->canvas->width, self->at.status.y }, GROUND);
-    Box box = terminal_box (self);
-    terminal_set_area (self->terminal, box.width, box.height);
-    self->terminal_whole = self->draw_titles = self->draw_frame = self->draw_qr = self->draw_camera = TRUE;
+    self->at = layout_make (self->canvas->width, self->canvas->height, self->cameras, self->mark_camera);
+    terminal_set_area (self->terminal, self->at.terminal.width, self->at.terminal.height);
+    self->terminal_whole = self->draw_titles = self->draw_frame = self->draw_qr = TRUE;
+    for (guint i = 0; i < self->cameras; i++)
+        self->pane[i].draw = TRUE;
 }
 
-void
+gboolean
 compose_status (Compose *self, const char *step, gint64 events, gboolean mark_camera, gboolean rehearsal)
 {
     if (g_strcmp0 (step, self->step) != 0) {
@@ -151,45 +127,37 @@ compose_status (Compose *self, const char *step, gint64 events, gboolean mark_ca
     self->events = events;
     self->rehearsal = rehearsal;
     self->draw_status = TRUE;
-    if (self->mark_camera != mark_camera) {
-        self->mark_camera = mark_camera;
-        swap_panes (self);
-    }
+    if (self->mark_camera == mark_camera)
+        return FALSE;
+    self->mark_camera = mark_camera;
+    swap_panes (self);
+    return TRUE;
 }
 
 void
-compose_camera_size (const Compose *self, int *width, int *height)
+compose_camera_size (const Compose *self, guint camera, int *width, int *height)
 {
-    Box box = camera_box (self);
-    *width = box.width;
-    *height = box.height;
+    *width = self->at.camera[camera].width;
+    *height = self->at.camera[camera].height;
 }
 
 void
-compose_camera_title (Compose *self, const char *title)
+compose_camera_title (Compose *self, guint camera, const char *title)
 {
-    g_free (self->camera_title);
-    self->camera_title = g_strdup (title);
+    g_free (self->pane[camera].title);
+    self->pane[camera].title = g_strdup (title);
     self->draw_titles = self->draw_frame = TRUE;
 }
 
 void
-compose_camera_picture (Compose *self, const Picture *picture)
+compose_camera_words (Compose *self, guint camera, const char *headline, const char *detail)
 {
-    Box box = camera_box (self);
-    if (self->headline || picture->width != box.width || picture->height != box.height)
-        return;
-    picture_copy (self->canvas, box.x, box.y, picture);
-}
-
-void
-compose_camera_words (Compose *self, const char *headline, const char *detail)
-{
-    g_free (self->headline);
-    g_free (self->detail);
-    self->headline = g_strdup (headline);
-    self->detail = g_strdup (detail);
-    self->draw_camera = TRUE;
+    Pane *pane = &self->pane[camera];
+    g_free (pane->headline);
+    g_free (pane->detail);
+    pane->headline = g_strdup (headline);
+    pane->detail = g_strdup (detail);
+    pane->draw = TRUE;
 }
 
 /* Words on a box of one colour: @px is the letters' size at 720 lines. */
@@ -272,19 +240,22 @@ draw_title (Compose *self, Box at, const char *left, const char *right)
     ink_end (self, &ink, at);
 }
 
-/* In the big pane the camera has a bright frame, with its words in the frame's upper edge. */
+/* In the big pane the cameras have a bright frame, with its words in the frame's upper edge. */
 static void
 draw_liveness_frame (Compose *self)
 {
-    Box main = self->at.main, camera = camera_box (self);
-    picture_fill (self->canvas, main, BRIGHT);
-    Box head = { main.x, main.y, main.width, camera.y - main.y };
-    Ink ink = ink_start (self, head.width, head.height, BRIGHT);
+    Box head = self->at.head;
+    g_autoptr (GString) names = g_string_new (NULL);
+    for (guint i = 0; i < self->cameras; i++)
+        g_string_append_printf (names, "%s%s", i ? "  |  " : "", self->pane[i].title);
+    picture_fill (self->canvas, self->at.main, LAYOUT_MARK);
+    Ink ink = ink_start (self, head.width, head.height, LAYOUT_MARK);
     int pad = (int) (14 * self->unit);
     int used = ink_text (&ink, (Box) { pad, 0, head.width, head.height }, LEFT, 24, TRUE, GROUND, "LIVENESS");
-    ink_text (&ink, (Box) { 2 * pad + used, 0, head.width - 3 * pad - used, head.height }, RIGHT, 17, FALSE, GROUND, self->camera_title);
+    ink_text (&ink, (Box) { 2 * pad + used, 0, head.width - 3 * pad - used, head.height }, RIGHT, 17, FALSE, GROUND, names->str);
     ink_end (self, &ink, head);
-    picture_fill (self->canvas, camera, 0x000000);
+    for (guint i = 0; i < self->cameras; i++)
+        self->pane[i].draw = TRUE;
 }
 
 static void
@@ -292,23 +263,58 @@ draw_titles (Compose *self)
 {
     g_autofree char *events = g_strdup_printf ("first %" G_GINT64_FORMAT " events", self->qr_size);
     draw_title (self, self->at.qr_title, "CHECKPOINT", self->qr_text ? events : "none yet");
-    if (self->mark_camera)
+    if (self->mark_camera) {
         draw_title (self, self->at.side_title, "TERMINAL", "small while the camera shows");
-    else
-        draw_title (self, self->at.side_title, "CAMERA", self->camera_title);
+        return;
+    }
+    for (guint i = 0; i < self->cameras; i++) {
+        g_autofree char *name = self->cameras > 1 ? g_strdup_printf ("CAMERA %u", i + 1) : g_strdup ("CAMERA");
+        draw_title (self, self->at.camera_title[i], name, self->pane[i].title);
+    }
 }
 
 static void
-draw_camera_words (Compose *self)
+draw_camera_words (Compose *self, guint camera)
 {
-    Box at = camera_box (self);
-    Ink ink = ink_start (self, at.width, at.height, self->headline ? 0x2a1216 : 0x000000);
+    Box at = self->at.camera[camera];
+    Pane *pane = &self->pane[camera];
+    if (pane->kept && !pane->headline) {
+        picture_scale (self->canvas, at, pane->kept);
+        g_clear_pointer (&pane->kept, picture_free);
+        return;
+    }
+    Ink ink = ink_start (self, at.width, at.height, pane->headline ? 0x2a1216 : 0x000000);
     int line = (int) (34 * self->unit), middle = at.height / 2;
-    if (self->headline)
-        ink_text (&ink, (Box) { 8, middle - line, at.width - 16, line }, MIDDLE, 24, TRUE, RED, self->headline);
-    if (self->detail)
-        ink_text (&ink, (Box) { 8, middle, at.width - 16, line }, MIDDLE, 15, FALSE, INK, self->detail);
+    double scale = CLAMP (at.width / (340 * self->unit), 0.5, 1.0);
+    if (pane->headline)
+        ink_text (&ink, (Box) { 8, middle - line, at.width - 16, line }, MIDDLE, 24 * scale, TRUE, RED, pane->headline);
+    if (pane->detail)
+        ink_text (&ink, (Box) { 8, middle, at.width - 16, line }, MIDDLE, 15 * MAX (scale, 0.7), FALSE, INK, pane->detail);
     ink_end (self, &ink, at);
+}
+
+static void
+draw_panes (Compose *self)
+{
+    if (self->draw_frame && self->mark_camera)
+        draw_liveness_frame (self);
+    self->draw_frame = FALSE;
+    for (guint i = 0; i < self->cameras; i++) {
+        if (self->pane[i].draw)
+            draw_camera_words (self, i);
+        self->pane[i].draw = FALSE;
+    }
+}
+
+void
+compose_camera_picture (Compose *self, guint camera, const Picture *picture)
+{
+    Box box = self->at.camera[camera];
+    if (self->pane[camera].headline || picture->width != box.width || picture->height != box.height)
+        return;
+    draw_panes (self);          /* the frame goes below the picture, not over it */
+    picture_copy (self->canvas, box.x, box.y, picture);
+    self->pane[camera].shown = TRUE;
 }
 
 static void
@@ -344,7 +350,7 @@ draw_status (Compose *self, gint64 wall_ms)
 static void
 draw_terminal (Compose *self)
 {
-    Box at = terminal_box (self), changed;
+    Box at = self->at.terminal, changed;
     gboolean drawn = terminal_draw (self->terminal, &changed);
     if (self->terminal_whole)
         changed = (Box) { 0, 0, at.width, at.height };
@@ -363,17 +369,12 @@ compose_frame (Compose *self, gint64 wall_ms)
     }
     if (self->draw_titles)
         draw_titles (self);
-    if (self->draw_frame && self->mark_camera) {
-        draw_liveness_frame (self);
-        self->draw_camera = TRUE;
-    }
-    if (self->draw_camera)
-        draw_camera_words (self);
+    draw_panes (self);
     draw_terminal (self);
     if (self->draw_status || wall_ms / 1000 != self->second)
         draw_status (self, wall_ms);
     self->second = wall_ms / 1000;
-    self->draw_qr = self->draw_titles = self->draw_frame = self->draw_camera = self->draw_status = FALSE;
+    self->draw_qr = self->draw_titles = self->draw_status = FALSE;
     return self->canvas;
 }
 

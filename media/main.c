@@ -14,6 +14,7 @@ static const struct {
     { "record", job_record, "record a ceremony (started by `ceremony`, with a socket)" },
     { "scan", job_scan, "read the QR codes of a video (descriptor 4)" },
     { "thumbnail", job_thumbnail, "pictures of moments of a video (descriptor 4)" },
+    { "look", job_look, "what the cameras show, and whether it was there before (descriptor 4)" },
     { "cameras", job_cameras, "list the cameras of this machine, a JSON line each" },
 };
 

@@ -81,6 +81,35 @@ picture_copy (Picture *self, int x, int y, const Picture *src)
     }
 }
 
+Picture *
+picture_cut (const Picture *self, Box box)
+{
+    box = cut (box, self->width, self->height);
+    Picture *out = picture_new (MAX (box.width, 2), MAX (box.height, 2));
+    for (int p = 0; p < 3; p++) {
+        int half = p > 0;
+        for (int row = 0; row < box.height >> half; row++)
+            memcpy (out->plane[p] + (gsize) row * out->stride[p],
+                    self->plane[p] + (gsize) ((box.y >> half) + row) * self->stride[p] + (box.x >> half), box.width >> half);
+    }
+    return out;
+}
+
+void
+picture_scale (Picture *self, Box box, const Picture *src)
+{
+    Box at = cut (box, self->width, self->height);
+    for (int p = 0; p < 3; p++) {
+        int half = p > 0, wide = at.width >> half, high = at.height >> half;
+        for (int y = 0; y < high; y++) {
+            const guint8 *from = src->plane[p] + (gsize) (y * (src->height >> half) / high) * src->stride[p];
+            guint8 *to = self->plane[p] + (gsize) ((at.y >> half) + y) * self->stride[p] + (at.x >> half);
+            for (int x = 0; x < wide; x++)
+                to[x] = from[x * (src->width >> half) / wide];
+        }
+    }
+}
+
 /* Two by two pixels at @px (rows @pitch words apart) become four lumas and one pair of chromas, of their mean. */
 static inline void
 convert_square (const guint32 *px, gsize pitch, guint8 *y, int y_stride, guint8 *u, guint8 *v)

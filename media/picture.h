@@ -21,5 +21,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (Picture, picture_free)
 void picture_fill (Picture *self, Box box, guint32 rgb);    /* 0xRRGGBB */
 /* Copies @src into @self with its upper left corner at @x, @y (even), cut off at the edges. */
 void picture_copy (Picture *self, int x, int y, const Picture *src);
+/* @box of a picture as a new one, and @src drawn into @box in its size, by the nearest pixel: for a picture that stands in for a better one. */
+Picture *picture_cut (const Picture *self, Box box);
+void picture_scale (Picture *self, Box box, const Picture *src);
 /* Copies @part of an RGB24 or ARGB32 surface (whose alpha is ignored) to @x, @y (even). @part is widened to even borders, cut off at the edges. */
 void picture_draw (Picture *self, int x, int y, cairo_surface_t *surface, Box part);

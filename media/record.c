@@ -33,7 +33,7 @@ typedef struct {
     gboolean faulted;
     int lock, part, fps, cols, rows;
     Compose *compose;
-    Camera *camera;
+    Cameras *cameras;
     Sound *sound;
     Encode *encode;
     Video *video;
@@ -103,7 +103,7 @@ finish (Record *self)
     self->state = OVER;
     g_clear_handle_id (&self->drain, g_source_remove);
     g_clear_pointer (&self->sound, sound_free);
-    g_clear_pointer (&self->camera, camera_free);
+    g_clear_pointer (&self->cameras, cameras_free);
     g_clear_pointer (&self->encode, encode_free);
     if (self->video)
         video_close (self->video, self->next_tick);
@@ -190,13 +190,26 @@ tell_source (Record *self, const char *source, gboolean lost, const char *reason
 }
 
 static void
-on_camera (gboolean lost, const char *reason, gpointer user)
+on_camera (guint camera, gboolean lost, const char *reason, gpointer user)
 {
     Record *self = user;
-    g_autofree char *time = clock_format (clock_wall_ms ());
+    g_autofree char *time = clock_format (clock_wall_ms ()), *source = camera ? g_strdup_printf ("camera %u", camera + 1) : g_strdup ("camera");
     g_autofree char *since = g_strdup_printf ("since %.8s UTC", time + 11);
-    compose_camera_words (self->compose, lost ? "CAMERA LOST" : NULL, lost ? since : NULL);
-    tell_source (self, "camera", lost, reason);
+    compose_camera_words (self->compose, camera, lost ? "CAMERA LOST" : NULL, lost ? since : NULL);
+    tell_source (self, source, lost, reason);
+}
+
+static void
+on_repeats (guint camera, RepeatsNews news, gint64 since_ms, gint64 period_ms, gpointer user)
+{
+    Record *self = user;
+    if (news == REPEATS_NEWS_OVER)
+        outbox_post (self->outbox, json_pack ("{s:s,s:i,s:i,s:I}", "event", "camera_moves", "part", self->part, "camera", (int) camera + 1, "media_ms",
+                                              (json_int_t) since_ms));
+    else
+        outbox_post (self->outbox, json_pack ("{s:s,s:i,s:i,s:s,s:I,s:I}", "event", "camera_repeats", "part", self->part, "camera", (int) camera + 1, "kind",
+                                              news == REPEATS_NEWS_FROZEN ? "frozen" : "loop", "media_ms", (json_int_t) since_ms, "period_ms",
+                                              (json_int_t) period_ms));
 }
 
 static void
@@ -248,7 +261,7 @@ tick_clock (Record *self)
         return;
     gint64 lost = tick - self->next_tick;
     self->next_tick = tick + 1;
-    camera_tick (self->camera);
+    cameras_tick (self->cameras, video_ms_of_tick (self->fps, tick));
     if (self->sound)
         push_sound (self, tick);
     if (has_room (self))
@@ -290,7 +303,8 @@ start_clock (Record *self)
 }
 
 typedef struct {
-    const char *dir, *camera, *audio, *ceremony;
+    const char *dir, *audio, *ceremony;
+    const char *cameras[CAMERAS_MAX + 1];
     int width, height;
 } Wanted;
 
@@ -308,10 +322,27 @@ read_number (const json_t *message, const char *key, int min, int max, int *valu
     return TRUE;
 }
 
+/* "camera", and what "more_cameras" names beside it. */
+static gboolean
+read_cameras (const json_t *message, Wanted *w, GError **error)
+{
+    const json_t *more = json_object_get (message, "more_cameras");
+    if (!(w->cameras[0] = cjson_str (message, "camera", error)))
+        return FALSE;
+    for (gsize i = 0; i < json_array_size (more); i++) {
+        if (i + 1 == CAMERAS_MAX || !json_is_string (json_array_get (more, i))) {
+            g_set_error (error, BASE_ERROR, BASE_ERROR_USAGE, "more_cameras must name at most %d", CAMERAS_MAX - 1);
+            return FALSE;
+        }
+        w->cameras[i + 1] = json_string_value (json_array_get (more, i));
+    }
+    return TRUE;
+}
+
 static gboolean
 read_start (Record *self, const json_t *message, Wanted *w, GError **error)
 {
-    if (!(w->dir = cjson_str (message, "dir", error)) || !(w->camera = cjson_str (message, "camera", error))
+    if (!(w->dir = cjson_str (message, "dir", error)) || !read_cameras (message, w, error)
         || !(w->audio = cjson_str (message, "audio", error)) || !(w->ceremony = cjson_str (message, "ceremony", error))
         || !read_number (message, "part", 1, 9999, &self->part, error) || !read_number (message, "width", 640, 3840, &w->width, error)
         || !read_number (message, "height", 360, 2160, &w->height, error) || !read_number (message, "fps", 1, 60, &self->fps, error)
@@ -348,13 +379,23 @@ audio_kind (const char *audio)
     return "device";
 }
 
+static json_t *
+describe_cameras (const Record *self)
+{
+    json_t *list = json_array ();
+    for (guint i = 0; i < cameras_count (self->cameras); i++)
+        json_array_append_new (list, json_pack ("{s:s,s:s}", "kind", cameras_kind (self->cameras, i), "name", cameras_name (self->cameras, i)));
+    return list;
+}
+
 static void
 tell_started (Record *self, const Wanted *w, const char *video, const char *terminal)
 {
-    outbox_post (self->outbox,
-                 json_pack ("{s:s,s:i,s:s,s:s,s:i,s:i,s:i,s:{s:s,s:s},s:{s:s,s:s},s:s}", "event", "started", "part", self->part, "video", video, "terminal",
-                            terminal, "width", w->width, "height", w->height, "fps", self->fps, "camera", "kind", camera_kind (self->camera), "name",
-                            camera_name (self->camera), "audio", "kind", audio_kind (w->audio), "name", w->audio, "encoder", encode_name ()));
+    g_autoptr (json_t) cameras = describe_cameras (self);
+    outbox_post (self->outbox, json_pack ("{s:s,s:i,s:s,s:s,s:i,s:i,s:i,s:O,s:O,s:{s:s,s:s},s:s}", "event", "started", "part", self->part, "video", video,
+                                          "terminal", terminal, "width", w->width, "height", w->height, "fps", self->fps, "camera",
+                                          json_array_get (cameras, 0), "cameras", cameras, "audio", "kind", audio_kind (w->audio), "name", w->audio,
+                                          "encoder", encode_name ()));
 }
 
 static gboolean
@@ -369,8 +410,8 @@ start (Record *self, const Wanted *w, GError **error)
     self->encode = encode_new (w->width, w->height, self->fps, with_sound, &(EncodeCalls) { on_bytes, on_ended }, self, error);
     if (!self->encode)
         return FALSE;
-    self->compose = compose_new (w->width, w->height, self->cols, self->rows, w->ceremony);
-    if (!(self->camera = camera_new (w->camera, self->compose, on_camera, self, error)))
+    self->compose = compose_new (w->width, w->height, self->cols, self->rows, g_strv_length ((char **) w->cameras), w->ceremony);
+    if (!(self->cameras = cameras_new (w->cameras, self->compose, &(CameraCalls) { on_camera, on_repeats }, self, error)))
         return FALSE;
     compose_frame (self->compose, clock_wall_ms ());    /* finds the fonts, which may take a while the first time */
     tell_started (self, w, video_path, cast_path);
@@ -386,7 +427,7 @@ start (Record *self, const Wanted *w, GError **error)
 static gboolean
 do_start (Record *self, const json_t *message, GError **error)
 {
-    Wanted wanted;
+    Wanted wanted = { 0 };
     g_autoptr (GError) why = NULL;
     if (!read_start (self, message, &wanted, &why) || !start (self, &wanted, &why))
         report_fault (self, why->message);
@@ -420,7 +461,8 @@ do_status (Record *self, const json_t *message, GError **error)
     if (!step || !cjson_int (message, "events", &events, error) || !cjson_bool (message, "mark_camera", &mark, error)
         || !cjson_bool (message, "rehearsal", &rehearsal, error))
         return FALSE;
-    compose_status (self->compose, step, events, mark, rehearsal);
+    if (compose_status (self->compose, step, events, mark, rehearsal))
+        self->force_key = TRUE;         /* whoever looks at key units only sees what the camera showed large */
     return TRUE;
 }
 

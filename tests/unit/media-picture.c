@@ -215,7 +215,7 @@ test_boxes (void)
 static void
 test_compose (void)
 {
-    g_autoptr (Compose) compose = compose_new (1280, 720, 80, 24, "2026-11-24-abcd2345");
+    g_autoptr (Compose) compose = compose_new (1280, 720, 80, 24, 1, "2026-11-24-abcd2345");
     const Picture *frame = compose_frame (compose, G_GINT64_CONSTANT (1795521043000));
     g_autofree char *none = scan (frame);
     g_assert_null (none);
@@ -237,18 +237,18 @@ test_compose (void)
 static void
 test_camera_pane (void)
 {
-    g_autoptr (Compose) compose = compose_new (1280, 720, 80, 24, "2026-11-24-abcd2345");
+    g_autoptr (Compose) compose = compose_new (1280, 720, 80, 24, 1, "2026-11-24-abcd2345");
     int width, height, wide, high;
-    compose_camera_size (compose, &width, &height);
+    compose_camera_size (compose, 0, &width, &height);
     compose_status (compose, "Show the challenge", 3, TRUE, FALSE);
-    compose_camera_size (compose, &wide, &high);
+    compose_camera_size (compose, 0, &wide, &high);
     g_assert_cmpint (wide, >, 2 * width);
     g_assert_cmpint (high, >, 2 * height);
     compose_qr (compose, NOTE, 57);
     compose_frame (compose, 0);
     g_autoptr (Picture) camera = picture_new (wide, high);
     picture_fill (camera, (Box) { 0, 0, wide, high }, 0x00ff00);
-    compose_camera_picture (compose, camera);
+    compose_camera_picture (compose, 0, camera);
     const Picture *frame = compose_frame (compose, 0);
     int green = luma_at (camera, 0, 0);
     g_assert_cmpint (luma_at (frame, 400, 400), ==, green);
@@ -256,13 +256,63 @@ test_camera_pane (void)
     frame = compose_frame (compose, 0);
     g_assert_cmpint (luma_at (frame, 400, 400), ==, green);
     g_autoptr (Picture) other = picture_new (width, height);
-    compose_camera_picture (compose, other);                      /* of another size: passed over */
-    compose_camera_words (compose, "CAMERA LOST", "since 12:00:00 UTC");
-    compose_camera_picture (compose, camera);                     /* while the words stand: passed over */
+    compose_camera_picture (compose, 0, other);                      /* of another size: passed over */
+    compose_camera_words (compose, 0, "CAMERA LOST", "since 12:00:00 UTC");
+    compose_camera_picture (compose, 0, camera);                     /* while the words stand: passed over */
     frame = compose_frame (compose, 0);
     g_assert_cmpint (luma_at (frame, 400, 400), !=, green);
     g_autofree char *text = scan (frame);
     g_assert_cmpstr (text, ==, NOTE);
+}
+
+/* A picture that the camera gave before the panes changed places stands in its new pane at once, never black. */
+static void
+test_swap_keeps_picture (void)
+{
+    g_autoptr (Compose) compose = compose_new (1280, 720, 80, 24, 1, "2026-11-24-abcd2345");
+    int width, height;
+    compose_camera_size (compose, 0, &width, &height);
+    g_autoptr (Picture) camera = picture_new (width, height);
+    picture_fill (camera, (Box) { 0, 0, width, height }, 0x00ff00);
+    compose_camera_picture (compose, 0, camera);
+    compose_frame (compose, 0);
+    g_assert_true (compose_status (compose, "Liveness", 3, TRUE, FALSE));
+    g_assert_false (compose_status (compose, "Liveness", 4, TRUE, FALSE));
+    const Picture *frame = compose_frame (compose, 0);
+    g_assert_cmpint (luma_at (frame, 400, 400), ==, luma_at (camera, 0, 0));
+    compose_status (compose, "after", 5, FALSE, FALSE);
+    Layout at = layout_make (1280, 720, 1, FALSE);
+    frame = compose_frame (compose, 0);
+    g_assert_cmpint (luma_at (frame, at.camera[0].x + 9, at.camera[0].y + 9), ==, luma_at (camera, 0, 0));
+}
+
+static gboolean
+inside (Box inner, Box outer)
+{
+    return inner.x >= outer.x && inner.y >= outer.y && inner.width > 0 && inner.height > 0 && inner.x + inner.width <= outer.x + outer.width
+           && inner.y + inner.height <= outer.y + outer.height;
+}
+
+/* Panes of one, two and three cameras lie within the picture and don't touch the code, the terminal or each other. */
+static void
+test_layouts (void)
+{
+    static const int sizes[][2] = { { 640, 360 }, { 1280, 720 }, { 1920, 1080 }, { 3840, 2160 }, { 720, 1280 } };
+    for (gsize i = 0; i < G_N_ELEMENTS (sizes); i++)
+        for (guint n = 1; n <= CAMERAS_MAX; n++)
+            for (int marked = 0; marked < 2; marked++) {
+                Layout l = layout_make (sizes[i][0], sizes[i][1], n, marked);
+                Box all = { 0, 0, sizes[i][0], sizes[i][1] };
+                Box panes[] = { l.qr, l.status, l.terminal, l.camera[0], l.camera[n > 1 ? 1 : 0], l.camera[n > 2 ? 2 : 0] };
+                for (gsize a = 0; a < G_N_ELEMENTS (panes); a++) {
+                    g_assert_true (inside (panes[a], all));
+                    for (gsize b = 0; b < a && a < 3 + n; b++)
+                        g_assert_true (panes[a].x + panes[a].width <= panes[b].x || panes[b].x + panes[b].width <= panes[a].x
+                                       || panes[a].y + panes[a].height <= panes[b].y || panes[b].y + panes[b].height <= panes[a].y);
+                }
+                if (marked)
+                    g_assert_true (inside (layout_mark (&l), l.main));
+            }
 }
 
 /* The smallest and a large picture: every pane lies inside, and the code can be read. */
@@ -271,14 +321,14 @@ test_sizes (void)
 {
     static const int sizes[][2] = { { 640, 360 }, { 800, 600 }, { 1280, 720 }, { 1920, 1080 }, { 3840, 2160 } };
     for (gsize i = 0; i < G_N_ELEMENTS (sizes); i++) {
-        g_autoptr (Compose) compose = compose_new (sizes[i][0], sizes[i][1], 120, 36, "2026-11-24-abcd2345");
+        g_autoptr (Compose) compose = compose_new (sizes[i][0], sizes[i][1], 120, 36, 1, "2026-11-24-abcd2345");
         g_assert_true (compose_qr (compose, NOTE, 57));
         Box qr = compose_qr_box (compose);
         g_assert_cmpint (qr.x, >=, 0);
         g_assert_cmpint (qr.x + qr.width, <=, sizes[i][0]);
         g_assert_cmpint (qr.y + qr.height, <=, sizes[i][1]);
         int width, height;
-        compose_camera_size (compose, &width, &height);
+        compose_camera_size (compose, 0, &width, &height);
         g_assert_cmpint (width, >, 100);
         g_assert_cmpint (height, >, 80);
         g_autofree char *text = scan (compose_frame (compose, 0));
@@ -300,6 +350,8 @@ main (int argc, char **argv)
     g_test_add_func ("/media/boxes", test_boxes);
     g_test_add_func ("/media/compose", test_compose);
     g_test_add_func ("/media/compose/camera", test_camera_pane);
+    g_test_add_func ("/media/compose/swap", test_swap_keeps_picture);
+    g_test_add_func ("/media/layouts", test_layouts);
     g_test_add_func ("/media/compose/sizes", test_sizes);
     return g_test_run ();
 }
