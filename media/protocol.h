@@ -6,7 +6,7 @@
  *
  * ceremony → media
  *   {"cmd":"start","dir":"/abs/ceremony/folder","part":n,"width":1280,"height":720,"fps":15,"cols":80,"rows":24,
- *    "camera":"test"|"file:/abs"|"device:/dev/video0"|"none","audio":"none"|"test"|"default"|name,"ceremony":id,"origin":…}
+ *    "camera":"test"|"file:/abs"|"device:/dev/video0"|"none","more_cameras":[the same, at most 2; may be left out],"audio":"none"|"test"|"default"|name,"ceremony":id,"origin":…}
  *        writes video/%04d.mkv and terminal/%04d.cast under dir; both must not exist
  *   {"cmd":"qr","text":…,"size":n}        show this checkpoint from the next frame on, which is a forced key unit and starts a chunk
  *   {"cmd":"status","step":title,"events":n,"mark_camera":bool,"rehearsal":bool}   words for the status line; while mark_camera,
@@ -17,13 +17,14 @@
  *   {"cmd":"stop"}                         end of streams, last chunks, track_closed for both, then "stopped" and exit 0
  *
  * media → ceremony
- *   {"event":"started","part":n,"video":path,"terminal":path,"width","height","fps","camera":{"kind","name"},"audio":{…},"encoder":…}  paths relative to dir
+ *   {"event":"started","part":n,"video":path,"terminal":path,"width","height","fps","camera":{"kind","name"},"cameras":[{"kind","name"}],"audio":{…},"encoder":…}  paths relative to dir
  *   {"event":"chunk","track":"video"|"terminal","part":n,"offset","length","sha256","frames":{"asked","composed","encoded","dropped"},
  *    "first_ms","last_ms"}                 the bytes are on disk (written, and fdatasync'ed) when it is sent; frames and ms: video only;
  *                                          frames counts since the chunk before; ms is media time
  *   {"event":"qr_shown","size":n,"part":n,"media_ms":n}    the first frame with that QR was encoded
  *   {"event":"frames_dropped","count","media_ms"}          at most one a second
- *   {"event":"source_lost","source":"camera"|"audio","reason"}, {"event":"source_returned","source"}
+ *   {"event":"source_lost","source":"camera"|"camera 2"|"camera 3"|"audio","reason"}, {"event":"source_returned","source"}
+ *   {"event":"camera_repeats","part","camera":from 1,"kind":"frozen"|"loop","media_ms","period_ms"}, {"event":"camera_moves","part","camera","media_ms"}   not of test pictures
  *   {"event":"track_closed","track","part","path","length","sha256","chunks"}
  *   {"event":"fault","reason"}             recording can't go on (disk full, encoder): what was written is closed as far as possible, then "stopped"
  *   {"event":"stopped"}
@@ -39,4 +40,7 @@
 /* `ceremony-media scan [--key-units] [--offset N] [--length N] [--region X,Y,W,H] [--every N] [--timeout-ms N] [--cpu-seconds N]` reads a video (or the range of one in a
  * larger file) from descriptor 4 in the sandbox and writes one line of canonical JSON a find to standard output: {"h","ms":n,"text":…,"w","x","y"}, then
  * {"duration_ms":n,"end":true,"frames":n,"height":n,"width":n,"without":what the sandbox lacks, or ""}. Without the end line, or with another status than 0, it failed.
+ * `ceremony-media look [--offset N] [--length N] [--cameras N] [--timeout-ms N]` likewise compares our own recording's key units: a line for each camera and key unit,
+ * {"again":n,"again_ms":n,"before":n,"camera":n,"marked":bool,"mean":n,"ms":n,"spread":n}: differences, in thousandths of a grey level, from the key unit before of the same
+ * pane (before) and from the most similar one at least 2 s earlier (again, of again_ms), -1 where there is none; mean and spread of the pane's luma in tenths.
  * `ceremony-media thumbnail --at-ms N[,N…] --width W` likewise; for each moment, ascending, a line {"ms":n,"png_length":n} and then the PNG's bytes, then the end line. */

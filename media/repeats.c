@@ -8,7 +8,7 @@
 
 typedef struct {
     guint64 hash;
-    gint64 ms;
+    gint64 first, latest;       /* ms */
 } Entry;
 
 struct Repeats {
@@ -57,12 +57,12 @@ repeats_take (Repeats *self, guint64 hash, gint64 ms)
         return ms - self->same_since >= FROZEN_MS ? change (self, REPEATS_NEWS_FROZEN) : REPEATS_NEWS_NONE;
     self->same_since = ms;
     Entry *entry = &self->seen[hash % ENTRIES];
-    gboolean again = entry->hash == hash && ms - entry->ms >= RETURN_MS;
+    gboolean known = entry->hash == hash && entry->latest > 0, again = known && ms - entry->first >= RETURN_MS;
     if (again)
-        self->period = ms - entry->ms;
+        self->period = ms - entry->latest;
     self->streak = again ? self->streak + 1 : 0;
     self->fresh = again ? 0 : self->fresh + 1;
-    *entry = (Entry) { hash, ms };
+    *entry = (Entry) { hash, known ? entry->first : ms, MAX (ms, 1) };
     if (self->streak >= STREAK)
         return change (self, REPEATS_NEWS_LOOP);
     if (self->state == REPEATS_NEWS_FROZEN || (self->state == REPEATS_NEWS_LOOP && self->fresh >= STREAK && ms >= self->patience))

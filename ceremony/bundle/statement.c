@@ -218,7 +218,7 @@ unplug (const GPtrArray *events)
 static json_t *
 faults (const GPtrArray *events)
 {
-    static const char *const types[] = { "source.lost", "source.returned", "recorder.failed", "token.refused" };
+    static const char *const types[] = { "source.lost", "source.returned", "camera.repeats", "recorder.failed", "token.refused" };
     json_t *list = json_array ();
     for (guint i = 0; i < events->len; i++) {
         const Event *event = g_ptr_array_index (events, i);

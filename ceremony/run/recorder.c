@@ -142,7 +142,7 @@ on_started (Recorder *self, const json_t *message)
     self->began_ms = clock_boot_ms ();
     g_free (self->camera);
     self->camera = g_strdup (cjson_str (cjson_obj (message, "camera", NULL), "name", NULL));
-    run_event (self->run, "recording.started", "recorder", pick (message, "part video terminal width height fps camera audio encoder"), NULL);
+    run_event (self->run, "recording.started", "recorder", pick (message, "part video terminal width height fps camera cameras audio encoder"), NULL);
 }
 
 static void
@@ -201,6 +201,24 @@ on_source_returned (Recorder *self, const json_t *message)
 }
 
 static void
+on_camera_repeats (Recorder *self, const json_t *message)
+{
+    gboolean loop = g_strcmp0 (cjson_str (message, "kind", NULL), "loop") == 0;
+
+    run_event (self->run, "camera.repeats", "recorder", pick (message, "part camera kind media_ms period_ms"), NULL);
+    if (!self->stopping)
+        screen_say (self->run, MOOD_ERROR, loop ? "The camera's pictures repeat themselves: this isn't a live camera. Choose another source, pause (F5) and note a deviation (F3)."
+                                                : "The camera's picture stands still. Look whether the camera hangs: unplug it and plug it in again; verify will refuse a picture that stands still.");
+}
+
+static void
+on_camera_moves (Recorder *self, const json_t *message)
+{
+    run_event (self->run, "camera.moves", "recorder", pick (message, "part camera media_ms"), NULL);
+    screen_say (self->run, MOOD_NORMAL, "The camera's picture moves again.");
+}
+
+static void
 on_track_closed (Recorder *self, const json_t *message)
 {
     run_event (self->run, "track.closed", "recorder", pick (message, "track part path length sha256 chunks"), NULL);
@@ -224,7 +242,7 @@ static const struct {
     void (*take) (Recorder *self, const json_t *message);
 } messages[] = {
     { "started", on_started }, { "chunk", on_chunk }, { "qr_shown", on_qr_shown }, { "frames_dropped", on_dropped }, { "source_lost", on_source_lost },
-    { "source_returned", on_source_returned }, { "track_closed", on_track_closed }, { "fault", on_fault }, { "stopped", on_stopped },
+    { "source_returned", on_source_returned }, { "track_closed", on_track_closed }, { "camera_repeats", on_camera_repeats }, { "camera_moves", on_camera_moves }, { "fault", on_fault }, { "stopped", on_stopped },
 };
 
 static void

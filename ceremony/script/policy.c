@@ -27,6 +27,7 @@ static const YamlField policy_fields[] = {
     { "algorithms", FIELD_TEXTS, TRUE, offsetof (PolicyFile, policy.algorithms), 0, 0 },
     { "qr_gap_ms", FIELD_INT, FALSE, offsetof (PolicyFile, policy.qr_gap_ms), 2000, DAY_MS },
     { "liveness_ms", FIELD_INT, FALSE, offsetof (PolicyFile, policy.liveness_ms), 10000, DAY_MS },
+    { "camera_still_ms", FIELD_INT, FALSE, offsetof (PolicyFile, policy.camera_still_ms), 4000, DAY_MS },
     { "drops_per_mille", FIELD_INT, FALSE, offsetof (PolicyFile, policy.drops_per_mille), 0, 1000 },
     { "clock_drift_ms", FIELD_INT, FALSE, offsetof (PolicyFile, policy.clock_drift_ms), 1, DAY_MS },
     { "max_sittings", FIELD_INT, FALSE, offsetof (PolicyFile, policy.max_sittings), 0, 1000 },
@@ -115,7 +116,7 @@ policy_parse (const char *name, const void *data, gsize len, GError **error)
     if (root == NULL)
         return NULL;
     g_autoptr (GPtrArray) problems = g_ptr_array_new_with_free_func (g_free);
-    PolicyFile file = { .policy = { .qr_gap_ms = 10000, .liveness_ms = 120000, .drops_per_mille = 50, .clock_drift_ms = 500, .order_required = TRUE,
+    PolicyFile file = { .policy = { .qr_gap_ms = 10000, .liveness_ms = 120000, .drops_per_mille = 50, .camera_still_ms = 10000, .clock_drift_ms = 500, .order_required = TRUE,
                                     .camera_required = TRUE } };
     file.policy.levels = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
     yaml_read_map (name, root, policy_fields, &file, problems);

@@ -16,6 +16,7 @@ typedef struct {
     char **algorithms;          /* NULL-terminated */
     gint64 qr_gap_ms;           /* longest time in a part without a new QR */
     gint64 liveness_ms;         /* longest time between challenge.given and liveness.shown */
+    gint64 camera_still_ms;     /* a camera whose picture is the same for so long stands still */
     gint64 drops_per_mille;     /* dropped frames of those asked for */
     gint64 clock_drift_ms;
     gint64 max_sittings;        /* 0: any */

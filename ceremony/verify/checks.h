@@ -35,7 +35,7 @@ typedef struct {                        /* what policies in force ask, the stric
     PolicyPresence  presence;
     PolicySeal      local_seal;
     PolicyChallenge challenge;
-    gint64 qr_gap_ms, liveness_ms, drops_per_mille, clock_drift_ms, max_sittings;
+    gint64 qr_gap_ms, liveness_ms, drops_per_mille, clock_drift_ms, max_sittings, camera_still_ms;
     gboolean order_required, camera_required, audio_required, timestamp_required, attestation_required, sole_device, unknown_history_allowed;
 } Rule;
 
@@ -114,6 +114,8 @@ char *root_at (Context *c, guint64 size);
 char *entry_sha256 (Context *c, const char *name, GError **error);
 /* The first bytes of @entry from @offset, at most @max: how many. */
 gsize entry_peek (Context *c, const AsiceEntry *entry, guint64 offset, void *out, gsize max);
+/* What ceremony-media prints when it carries out @job (its words, NULL-terminated) on @entry, a video. BASE_ERROR_MISSING: there is no ceremony-media. */
+GBytes *media_read (Context *c, const AsiceEntry *entry, const char *const *job, GError **error);
 /* A copy of @text without control characters, marks of direction or bytes that aren't UTF-8, at most @max bytes. g_free. */
 char *printable (const char *text, gsize max);
 
@@ -133,7 +135,7 @@ PolicyLevel rule_level (const Context *c, const char *check_id);
     X (key_id) X (key_unique) X (key_match) X (key_algorithm) X (key_request) X (key_attributes) X (key_possession) X (key_uses) X (key_quality) \
     X (key_recovered) X (device_consistent) X (device_sole) X (presence_unplug) X (attestation) X (key_history) X (module_suitable) \
     X (timestamps) X (statement_consistent) X (statement_opinion) X (witness_key_place) X (interruptions) X (deviations) \
-    X (camera_real) X (tracks_files) X (tracks_chunks) X (tracks_container) X (tracks_drops) X (tracks_cover) X (pictures_codes)
+    X (camera_real) X (tracks_files) X (tracks_chunks) X (tracks_container) X (tracks_drops) X (tracks_cover) X (camera_live) X (pictures_codes)
 #define CHECK_DECLARE(name) CheckResult check_##name (Context *c);
 CHECKS (CHECK_DECLARE)
 #undef CHECK_DECLARE

@@ -42,9 +42,8 @@ place_of_entry (Context *c, const AsiceEntry *entry, int *fd, guint64 *offset, g
     return bytes ? io_fail (error, errno, "%s", entry->name) : FALSE;
 }
 
-/* Runs the scan over one file of the container. Gives its output. */
-static GBytes *
-scan (Context *c, const AsiceEntry *entry, GError **error)
+GBytes *
+media_read (Context *c, const AsiceEntry *entry, const char *const *job, GError **error)
 {
     g_autofree char *media = child_media_path (error), *offset_text = NULL, *length_text = NULL;
     guint64 offset = 0;
@@ -57,8 +56,13 @@ scan (Context *c, const AsiceEntry *entry, GError **error)
         return NULL;
     offset_text = g_strdup_printf ("%" G_GUINT64_FORMAT, offset);
     length_text = g_strdup_printf ("%" G_GUINT64_FORMAT, entry->length);
-    const char *argv[] = { media, "scan", "--key-units", "--offset", offset_text, "--length", length_text, NULL };
-    ran = child_run (argv, fd, NULL, timeout + 10000, FINDS_MAX_OUTPUT, &output, &status, error);
+    g_autoptr(GPtrArray) argv = g_ptr_array_new ();
+    g_ptr_array_add (argv, media);
+    for (gsize i = 0; job[i]; i++)
+        g_ptr_array_add (argv, (char *) job[i]);
+    for (const char **word = (const char *[]) { "--offset", offset_text, "--length", length_text, NULL }, **end = word + 5; word < end; word++)
+        g_ptr_array_add (argv, (char *) *word);
+    ran = child_run ((const char *const *) argv->pdata, fd, NULL, timeout + 10000, FINDS_MAX_OUTPUT, &output, &status, error);
     if (own)
         close (fd);
     if (ran && status == 0)
@@ -272,7 +276,7 @@ check_part (Context *c, const Event *closed, guint *codes)
 {
     const AsiceEntry *entry = asice_find (c->asice, member (closed->data, "path"));
     g_autoptr(GError) error = NULL;
-    g_autoptr(GBytes) output = entry ? scan (c, entry, &error) : NULL;
+    g_autoptr(GBytes) output = entry ? media_read (c, entry, (const char *const[]) { "scan", "--key-units", NULL }, &error) : NULL;
     Scanned s = { .part = member_int (closed->data, "part"), .closed = closed, .duration = -1 };
 
     if (!entry)

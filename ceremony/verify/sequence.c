@@ -6,7 +6,7 @@
 #define PROMPT_MS (10 * 60 * 1000)      /* reading aloud and confirming between the sign of life and generation */
 
 static const char *const after_closing[] = {
-    "qr.shown", "video.chunk", "terminal.chunk", "frames.dropped", "source.lost", "source.returned", "recorder.failed", "track.closed", "ceremony.closed",
+    "qr.shown", "video.chunk", "terminal.chunk", "frames.dropped", "source.lost", "source.returned", "camera.repeats", "camera.moves", "recorder.failed", "track.closed", "ceremony.closed",
     "ceremony.resumed", NULL,
 };
 

@@ -9,7 +9,8 @@
 typedef struct {
     Child    child;
     char    *dir;
-    gboolean shown, started, stopped;
+    gboolean shown, started, stopped, marked, never_mark;
+    const char *camera;                 /* NULL: the test picture */
     guint    n_asked, n_shown;
     /* what to lie about in the picture */
     guint    replace_at;                /* this showing (from 1) … */
@@ -61,7 +62,8 @@ static void
 film_take (Forge *f, Film *film, const json_t *message)
 {
     static const char *const chunk[] = { "part", "offset", "length", "sha256", "frames", "first_ms", "last_ms", NULL };
-    static const char *const started[] = { "part", "video", "terminal", "width", "height", "fps", "camera", "audio", "encoder", NULL };
+    static const char *const started[] = { "part", "video", "terminal", "width", "height", "fps", "camera", "cameras", "audio", "encoder", NULL };
+    static const char *const repeats[] = { "part", "camera", "kind", "media_ms", "period_ms", NULL };
     static const char *const shown[] = { "size", "part", "media_ms", NULL };
     const char *event = json_string_value (json_object_get (message, "event")), *track = json_string_value (json_object_get (message, "track"));
 
@@ -69,6 +71,8 @@ film_take (Forge *f, Film *film, const json_t *message)
         json_t *data = pick (message, started);
         if (!f->rehearsal)
             json_object_set_new (json_object_get (data, "camera"), "kind", json_string ("device"));
+        for (gsize i = 0; !f->rehearsal && i < json_array_size (json_object_get (data, "cameras")); i++)
+            json_object_set_new (json_array_get (json_object_get (data, "cameras"), i), "kind", json_string ("device"));
         forge_emit (f, "recording.started", "recorder", data);
         film->started = TRUE;
     } else if (g_str_equal (event, "chunk")) {
@@ -78,6 +82,8 @@ film_take (Forge *f, Film *film, const json_t *message)
         film->shown = TRUE;
     } else if (g_str_equal (event, "track_closed")) {
         film_closed (f, film, message);
+    } else if (g_str_equal (event, "camera_repeats")) {
+        forge_emit (f, "camera.repeats", "recorder", pick (message, repeats));
     } else if (g_str_equal (event, "stopped")) {
         film->stopped = TRUE;
     }
@@ -119,7 +125,7 @@ film_start (Forge *f)
     g_assert_true (child_start (argv, CHILD_SOCKET | CHILD_DIES_WITH_US, -1, log, &film->child, &error));
     g_assert_no_error (error);
     film_send (film, json_pack ("{s:s, s:s, s:i, s:i, s:i, s:i, s:i, s:i, s:s, s:s, s:s, s:s}", "cmd", "start", "dir", film->dir, "part", f->part, "width", 1280, "height", 720,
-                                "fps", 15, "cols", 80, "rows", 24, "camera", "test", "audio", "none", "ceremony", f->ceremony, "origin", f->origin));
+                                "fps", 15, "cols", 80, "rows", 24, "camera", film->camera ? film->camera : "test", "audio", "none", "ceremony", f->ceremony, "origin", f->origin));
     film_pump (f, film, &film->started);
 }
 
@@ -134,8 +140,14 @@ film_show (Forge *f, const char *note, guint64 size)
 {
     Film *film = f->film_data;
 
-    /* Every sixth will do, the opening and the last. */
-    if (film->n_asked++ % 6 && !g_str_equal (f->step, "opening") && *f->step)
+    gboolean live = g_str_equal (f->step, "liveness");
+
+    if (live != film->marked && !film->never_mark) {
+        film_send (film, json_pack ("{s:s, s:s, s:i, s:b, s:b}", "cmd", "status", "step", f->step, "events", (int) f->events->len, "mark_camera", live, "rehearsal", 0));
+        film->marked = live;
+    }
+    /* Every sixth will do, the opening, the sign of life and the last. */
+    if (film->n_asked++ % 6 && !g_str_equal (f->step, "opening") && !live && *f->step)
         return;
     g_autofree char *other = ++film->n_shown == film->replace_at ? film->replacement (f, note) : NULL;
 

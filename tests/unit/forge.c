@@ -157,7 +157,7 @@ static const char script_yaml[] =
 
 static const char *const policy_lines[] = {
     "format: ceremony/policy/v1", "title: Forged policy", "version: \"1.0\"", "presence: none", "local_seal: token", "challenge: words",
-    "algorithms: [ec-p256, rsa-3072]", "qr_gap_ms: 10000", "liveness_ms: 120000", "drops_per_mille: 50", "clock_drift_ms: 500", "max_sittings: 0",
+    "algorithms: [ec-p256, rsa-3072]", "qr_gap_ms: 10000", "liveness_ms: 120000", "drops_per_mille: 50", "camera_still_ms: 10000", "clock_drift_ms: 500", "max_sittings: 0",
     "order_required: true", "camera_required: true", "audio_required: false", "timestamp_required: false", "attestation_required: false",
     "sole_device: false", "history: born-here", NULL,
 };

@@ -139,6 +139,16 @@ act_challenge (Run *run, const ScriptStep *step, GError **error)
     return ok;
 }
 
+/* A picture that shows the cameras large, with the checkpoint of now, is in the video before they become small again: however quickly people answered. */
+static void
+show_marked (Run *run)
+{
+    const char *note = run_checkpoint (run, NULL, NULL);
+
+    if (note)
+        recorder_show (run->recorder, note, journal_checkpoint_size (run->journal));
+}
+
 /* The operator says when it is shown, the witness that it was. The words stay on the screen meanwhile. */
 gboolean
 act_liveness (Run *run, const ScriptStep *step, GError **error)
@@ -159,6 +169,8 @@ act_liveness (Run *run, const ScriptStep *step, GError **error)
     recorder_mark_camera (run->recorder, TRUE);
     if (run_continue (run, "liveness.operator", title, "Operator: hold the handwritten words beside the token before the camera and read them aloud, then press Enter.", error))
         yes = run_ask_yes_no (run, "liveness", "witness", "Witness: did you see the handwritten words beside the token, and hear them?", title, error);
+    if (yes > 0)
+        show_marked (run);
     recorder_mark_camera (run->recorder, FALSE);
     if (yes < 0)
         return FALSE;
