@@ -18,7 +18,7 @@ enum { ORDER, APPLIANCE, WITNESS, REVIEWER, TSA, VENDOR, N_ROLES };
 static const char *const role_names[N_ROLES] = { "order", "appliance", "witness", "reviewer", "tsa", "vendor" };
 
 typedef struct { char *source, *spki_sha256; } Pin;
-typedef struct { char *source; X509 *cert; char *eku, *policy; } Issuer;
+typedef struct { char *source, *file; X509 *cert; char *eku, *policy; } Issuer;
 struct Trust { GPtrArray *pins[N_ROLES], *issuers[N_ROLES]; };
 
 typedef struct { char *issuer, *eku, *policy, *note; } IssuerFile;
@@ -44,6 +44,7 @@ issuer_free (gpointer data)
 {
     Issuer *issuer = data;
     g_free (issuer->source);
+    g_free (issuer->file);
     X509_free (issuer->cert);
     g_free (issuer->eku);
     g_free (issuer->policy);
@@ -167,6 +168,7 @@ fill_issuer (Issuer *issuer, const IssuerFile *file, const char *dir, GError **e
         return FALSE;
     }
     issuer->cert = parse_cert (bytes);
+    issuer->file = g_strdup (file->issuer);
     issuer->eku = g_strdup (file->eku);
     issuer->policy = g_strdup (file->policy);
     if (issuer->cert == NULL || X509_check_ca (issuer->cert) == 0) {
@@ -217,6 +219,20 @@ load_file (Trust *self, int role, const char *dir, const char *name, GError **er
     return pem ? add_pins (self->pins[role], source, bytes, error) : add_issuer (self->issuers[role], source, dir, bytes, error);
 }
 
+/* A certificate that no .yaml names was meant to be pinned, and would be passed over in silence. */
+static gboolean
+check_named (Trust *self, int role, const char *name, GError **error)
+{
+    if (!g_str_has_suffix (name, ".crt"))
+        return TRUE;
+    for (guint i = 0; i < self->issuers[role]->len; i++)
+        if (g_str_equal (((const Issuer *) g_ptr_array_index (self->issuers[role], i))->file, name))
+            return TRUE;
+    g_set_error (error, BASE_ERROR, BASE_ERROR_FORMAT, "trust: no .yaml beside %s/%s names it as an issuer, so it counts for nothing: if it is the key itself that you believe, call it .pem",
+                 role_names[role], name);
+    return FALSE;
+}
+
 static int
 compare_names (gconstpointer a, gconstpointer b)
 {
@@ -238,6 +254,9 @@ load_role (Trust *self, int role, const char *trust_dir, GError **error)
     g_ptr_array_sort (names, compare_names);    /* the reason given is the same each time */
     for (guint i = 0; i < names->len; i++)
         if (!load_file (self, role, dir, g_ptr_array_index (names, i), error))
+            return FALSE;
+    for (guint i = 0; i < names->len && role != VENDOR; i++)
+        if (!check_named (self, role, g_ptr_array_index (names, i), error))
             return FALSE;
     return TRUE;
 }

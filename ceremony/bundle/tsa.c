@@ -1,5 +1,6 @@
 /* RFC 3161 timestamps: asked for over HTTP with OpenSSL's client, and judged without any trust (that is trust/'s tsa role). */
 #include "ceremony/bundle/tsa.h"
+#include <gio/gio.h>
 #include "ceremony/base/der.h"
 #include "ceremony/base/encode.h"
 #include "ceremony/base/errors.h"
@@ -326,6 +327,25 @@ drain (BIO *bio)
     return g_byte_array_free_to_bytes (all);
 }
 
+/* OpenSSL's client knocks until its time is up, whatever the answer: who refuses or isn't there at all is told at once. */
+static gboolean
+reachable (const char *url, const char *host, const char *port, guint timeout_ms, GError **error)
+{
+    static const char *const proxies[] = { "http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY" };
+    g_autoptr (GSocketClient) client = g_socket_client_new ();
+    g_autoptr (GSocketConnection) connection = NULL;
+    g_autoptr (GError) failed = NULL;
+    for (gsize i = 0; i < G_N_ELEMENTS (proxies); i++)
+        if (g_getenv (proxies[i]) != NULL)
+            return TRUE;
+    g_socket_client_set_enable_proxy (client, FALSE);
+    g_socket_client_set_timeout (client, MAX (1, (timeout_ms + 999) / 1000));
+    connection = g_socket_client_connect_to_host (client, host, (guint16) strtoul (port, NULL, 10), NULL, &failed);
+    if (connection == NULL)
+        g_set_error (error, BASE_ERROR, BASE_ERROR_CRYPTO, "timestamp: nobody answers at %s: %s; check the address and this machine's network", url, failed->message);
+    return connection != NULL;
+}
+
 static GBytes *
 post (const char *url, TS_REQ *request, guint timeout_ms, GError **error)
 {
@@ -339,12 +359,13 @@ post (const char *url, TS_REQ *request, guint timeout_ms, GError **error)
     g_autofree char *target = query != NULL && query[0] != '\0' ? g_strconcat (path, "?", query, NULL) : g_strdup (path);
     Https https = { host, use_tls ? tls_context () : NULL };
     BIO *body = BIO_new (BIO_s_mem ()), *answer = NULL;
-    if (i2d_TS_REQ_bio (body, request) == 1)
+    gboolean there = reachable (url, host, port, timeout_ms, error);
+    if (there && i2d_TS_REQ_bio (body, request) == 1)
         answer = OSSL_HTTP_transfer (NULL, host, port, target, use_tls, NULL, NULL, NULL, NULL, use_tls ? start_tls : NULL, &https, 0, NULL,
                                      "application/timestamp-query", body, "application/timestamp-reply", 1, RESPONSE_MAX,
                                      (int) MAX (1, (timeout_ms + 999) / 1000), 0);
     GBytes *bytes = answer != NULL ? drain (answer) : NULL;
-    if (bytes == NULL) {
+    if (there && bytes == NULL) {
         crypto_fail (error, "no answer");
         g_prefix_error (error, "timestamp: asking %s: ", url);
     }

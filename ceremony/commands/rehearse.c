@@ -11,7 +11,7 @@
 static const char help[] =
     "usage: ceremony rehearse [SCRIPT] [--unattended] [--fast] [--home DIR] [--policy FILE] [--algorithm NAME]\n"
     "                         [--camera test|file:PATH|device:PATH|none] [--audio none|test|default|NAME] [--pin-file FILE]\n"
-    "                         [--module FILE]\n"
+    "                         [--module FILE] [--tsa URL]\n"
     "\n"
     "The whole ceremony on a throw-away software token. Its bundle says that it is a rehearsal and is never accepted.\n"
     "  --unattended   nobody needs to press a key: the program types at its own screen, at reading speed\n"
@@ -19,7 +19,8 @@ static const char help[] =
     "  --home DIR     keep everything in DIR (default: a new folder under the ceremony home's rehearsals/);\n"
     "                 after an interruption: ceremony rehearse --home DIR goes on where it stopped\n"
     "  --pin-file F   the token's PIN is the first line of F (default: a random one, shown before the start)\n"
-    "  --module FILE  a PKCS#11 module that stands before SoftHSM's, for trying out faults\n";
+    "  --module FILE  a PKCS#11 module that stands before SoftHSM's, for trying out faults\n"
+    "  --tsa URL      an RFC 3161 authority that timestamps the opening and the final checkpoint\n";
 
 #define TRIES 5         /* how often an unattended rehearsal tries again what failed */
 
@@ -80,6 +81,8 @@ answer (const Question *question, gpointer user_data)
             return g_strdup (answers[i].text);
     if (question->kind == ASK_CONFIRM)
         return initials (typist->run, question->role);
+    if (g_str_equal (question->id, "timestamp.failed"))
+        return g_strdup ("2");
     guint choice = give_up (typist, question);
     if (choice != 0)
         return g_strdup_printf ("%u", choice);
@@ -197,7 +200,7 @@ text_option (RehearsalOptions *options, const char **home, const char *name)
 {
     struct { const char *name; const char **at; } texts[] = {
         { "--home", home }, { "--policy", &options->policy_path }, { "--algorithm", &options->algorithm }, { "--camera", &options->camera },
-        { "--audio", &options->audio }, { "--pin-file", &options->pin_path }, { "--module", &options->module_path },
+        { "--audio", &options->audio }, { "--pin-file", &options->pin_path }, { "--module", &options->module_path }, { "--tsa", &options->tsa_url },
     };
     for (gsize i = 0; i < G_N_ELEMENTS (texts); i++)
         if (strcmp (texts[i].name, name) == 0)

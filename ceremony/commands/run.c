@@ -18,6 +18,7 @@ static const char run_help[] =
     "  --module PATH           a PKCS#11 module beside those registered with p11-kit;  --only-module: just that one\n"
     "  --camera SOURCE         device:/dev/video0, none; default: the first camera\n"
     "  --audio SOURCE          none (default), default, or a device's name\n"
+    "  --tsa URL               an RFC 3161 authority that timestamps the opening and the final checkpoint\n"
     "  --home DIR              where keys and ceremonies lie; default: $CEREMONY_HOME, else ~/.local/share/ceremony\n"
     "  --witness-token URI     a local witness signs with this token at the end, where the policy allows it (local_seal: token);\n"
     "  --secret-file FILE      then also the secret of the challenge, which the statement discloses\n\n"
@@ -99,6 +100,7 @@ take_text (RunSetup *setup, int argc, char **argv, int *i)
         { "--subject", &setup->subject }, { "--place", &setup->place }, { "--region", &setup->region }, { "--ca-domain", &setup->origin_domain },
         { "--token", &setup->token_uri }, { "--module", &setup->module_path }, { "--camera", &setup->camera }, { "--audio", &setup->audio },
         { "--home", &setup->home }, { "--witness-token", &setup->witness_token }, { "--secret-file", &setup->secret_path },
+        { "--tsa", &setup->tsa_url },
     };
     for (gsize n = 0; n < G_N_ELEMENTS (table); n++)
         if (strcmp (argv[*i], table[n].name) == 0 && *i + 1 < argc) {

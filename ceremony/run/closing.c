@@ -182,6 +182,17 @@ add_text (GPtrArray *items, const char *name, char *text, gsize len)
     asice_items_add_bytes (items, name, bytes);
 }
 
+/* Of those that belong to a checkpoint of the journal. */
+static void
+add_timestamps (Run *run, GPtrArray *items)
+{
+    for (guint64 size = 1; size <= journal_size (run->journal); size++) {
+        g_autofree char *name = g_strdup_printf ("journal/timestamps/%" G_GUINT64_FORMAT ".tsr", size), *path = g_build_filename (run->folder, name + strlen ("journal/"), NULL);
+        if (journal_checkpoint_at (run->journal, size) && g_file_test (path, G_FILE_TEST_IS_REGULAR))
+            asice_items_add_file (items, name, path);
+    }
+}
+
 static GPtrArray *
 bundle_items (Run *run, const char *note, GError **error)
 {
@@ -207,6 +218,7 @@ bundle_items (Run *run, const char *note, GError **error)
     add_text (items, "journal/events.jsonl", text, len);
     text = journal_export_checkpoints (run->journal, &len);
     add_text (items, "journal/checkpoints.txt", text, len);
+    add_timestamps (run, items);
     add_event_files (run, items);
     add_key_files (run, items);
     return g_steal_pointer (&items);
@@ -273,7 +285,7 @@ run_close (Run *run, GError **error)
         return FALSE;
     run->closing = TRUE;
     note = g_strdup (run_checkpoint (run, NULL, error));
-    if (note == NULL || !write_bundle (run, note, error))
+    if (note == NULL || !run_timestamp (run, note, journal_size (run->journal), error) || !write_bundle (run, note, error))
         return FALSE;
     base = g_path_get_basename (run->bundle);
     folder = g_path_get_dirname (run->bundle);

@@ -86,6 +86,8 @@ int      run_ask_choice (Run *run, const char *id, const char *role, const char 
 int      run_ask_yes_no (Run *run, const char *id, const char *role, const char *title, const char *detail, GError **error);   /* 1, 0, -1 error */
 Secret  *run_ask_pin (Run *run, const char *id, const char *title, const char *detail, GError **error);
 gboolean run_page (Run *run, const char *title, const char *text, const char *qr, GError **error);
+/* A timestamp over the checkpoint @note of @size events, where there is an authority to ask and it isn't there yet; who is asked may go on without. */
+gboolean run_timestamp (Run *run, const char *note, guint64 size, GError **error);
 /* The hold points of the present step that aren't confirmed yet. */
 gboolean run_hold_points (Run *run, GError **error);
 /* Iterates the main loop until @done, stop, or @timeout_ms (0: none): TRUE where @done became TRUE. */

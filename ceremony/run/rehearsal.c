@@ -177,6 +177,7 @@ prepare (Rehearsal *self, const RehearsalOptions *options, GError **error)
     setup->module_path = options->module_path ? g_canonicalize_filename (options->module_path, NULL) : soft_token_module (error);
     setup->module_only = TRUE;
     setup->token_uri = g_strdup ("pkcs11:token=" TOKEN_LABEL);
+    setup->tsa_url = g_strdup (options->tsa_url);
     setup->camera = g_strdup (options->camera ? options->camera : "test");
     setup->audio = g_strdup (options->audio ? options->audio : "test");
     setup->home = g_strdup (options->home);

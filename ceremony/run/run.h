@@ -26,6 +26,7 @@ typedef struct {
     guint width, height, fps;   /* of the picture; 0: 1280, 720, 15 */
     char *secret_path;          /* rehearsal: file with the witness's challenge secret (64 hex digits): goes into the sealed bundle */
     char *witness_key;          /* rehearsal: PEM or PKCS#12 of the witness; sealed in `run` without asking for the file */
+    char *tsa_url;              /* RFC 3161 authority to timestamp the opening and the final checkpoint; NULL: none */
     char *witness_token;        /* RFC 7512 URI of the witness's token, where policy's local_seal says token */
 } RunSetup;
 RunSetup *run_setup_new (void);             /* all NULL, FALSE, 0 */
@@ -45,7 +46,7 @@ typedef struct Run Run;
  *   challenge (WORDS) challenge.own (TEXT): the opening checkpoint's note is in the question's qr
  *   unplug.out unplug.in   CONTINUE: shown while the token is being watched; answering gives up waiting
  * when something went wrong:
- *   act.failed (try again, stop here, abort) token.absent (look again, abort) token.locked recorder.failed    CHOICE        pin.final   YES_NO
+ *   act.failed (try again, stop here, abort) token.absent (look again, abort) token.locked recorder.failed timestamp.failed    CHOICE        pin.final   YES_NO
  * by function keys:
  *   note.role deviation.role CHOICE, note.text deviation.expected deviation.happened deviation.decided break.reason abort.reason TEXT,
  *   break.end CONTINUE, abort.confirm YES_NO

@@ -27,6 +27,7 @@ typedef struct {                        /* one manifest with its signature */
     GBytes     *manifest, *p7s;
     Cades      *cades;                  /* NULL where it isn't a valid signature */
     gint64      when;                   /* the time that trust is judged at */
+    gboolean    stamped;                /* by a trusted timestamp, not the signer's word */
 } Signed;
 
 typedef struct {                        /* what policies in force ask, the strictest of each */

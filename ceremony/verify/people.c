@@ -54,6 +54,42 @@ name_folded (const json_t *entry)
     return g_string_free (bare, FALSE);
 }
 
+/* Scripts whose letters are drawn alike: of each at most one stands in an honest word. */
+static gboolean
+looks_like_latin (GUnicodeScript script)
+{
+    static const GUnicodeScript alike[] = { G_UNICODE_SCRIPT_LATIN, G_UNICODE_SCRIPT_CYRILLIC, G_UNICODE_SCRIPT_GREEK, G_UNICODE_SCRIPT_ARMENIAN, G_UNICODE_SCRIPT_CHEROKEE,
+                                            G_UNICODE_SCRIPT_COPTIC, G_UNICODE_SCRIPT_LISU };
+
+    for (gsize i = 0; i < G_N_ELEMENTS (alike); i++)
+        if (alike[i] == script)
+            return TRUE;
+    return FALSE;
+}
+
+/* A word of letters of two such scripts, or with characters that show nothing, is perhaps not the name that it seems to be. */
+static void
+check_letters (Context *c, const char *what, const char *text)
+{
+    GUnicodeScript word = G_UNICODE_SCRIPT_COMMON;
+
+    for (const char *p = text; *p; p = g_utf8_next_char (p)) {
+        gunichar u = g_utf8_get_char (p);
+        GUnicodeScript script = g_unichar_get_script (u);
+        if (g_unichar_type (u) == G_UNICODE_FORMAT || g_unichar_type (u) == G_UNICODE_CONTROL) {
+            flaw (c, CHECK_WARN, NULL, "the name of %s holds a character that shows nothing (U+%04X): it may be read otherwise than it is written", what, u);
+            return;
+        }
+        if (!g_unichar_isalpha (u) && !g_unichar_ismark (u))
+            word = G_UNICODE_SCRIPT_COMMON;
+        else if (looks_like_latin (script) && word != G_UNICODE_SCRIPT_COMMON && word != script) {
+            flaw (c, CHECK_WARN, NULL, "the name of %s, '%s', mixes letters of two scripts in one word: it may be somebody else's name that only looks so", what, text);
+            return;
+        } else if (looks_like_latin (script))
+            word = script;
+    }
+}
+
 /* The witness watches somebody else, and is whom the order sent. */
 static void
 check_persons (Context *c)
@@ -121,6 +157,8 @@ check_people_entries (Context *c)
 
     json_array_foreach (list, i, entry) {
         check_entry (c, entry);
+        check_letters (c, member (entry, "person"), member (entry, "name"));
+        check_letters (c, "the employer", member (entry, "employer"));
         for (gsize j = 0; j < i; j++)
             if (g_str_equal (member (json_array_get (list, j), "person"), member (entry, "person")))
                 flaw (c, CHECK_FAIL, NULL, "people.json names %s twice", member (entry, "person"));

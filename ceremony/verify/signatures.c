@@ -72,8 +72,10 @@ judge_time (Context *c, Signed *sig)
         flaw (c, CHECK_FAIL, NULL, "the timestamp of signature %u: %s", sig->number, error->message);
     else if (!c->options->trust || !trust_judge (c->options->trust, "tsa", tsa, NULL, stamped, &why))
         flaw (c, CHECK_WARN, NULL, "the timestamp of signature %u is by an authority that isn't trusted: %s", sig->number, why ? why : "no trust given");
-    else
+    else {
         sig->when = stamped;
+        sig->stamped = TRUE;
+    }
     X509_free (tsa);
 }
 

@@ -2,6 +2,8 @@
 #include <string.h>
 #include "ceremony/verify/checks.h"
 
+#define SIGNING_MS (60 * 60 * 1000)     /* reading a statement, fetching the token, and a clock that isn't quite right */
+
 static char *
 secret_text (Context *c)
 {
@@ -78,6 +80,9 @@ check_stated (Context *c, const json_t *stated)
         flaw (c, CHECK_FAIL, NULL, "the statement doesn't tell when it was signed");
     else if (clock_parse (member (c->evidence, "closed"), &closed, NULL) && signed_at + 300000 < closed)
         flaw (c, CHECK_FAIL, NULL, "the statement says it was signed before the ceremony closed");
+    if (signed_at && c->n_signatures > 1 && c->signatures[1].when && ABS (c->signatures[1].when - signed_at) > SIGNING_MS)
+        flaw (c, CHECK_FAIL, NULL, "the statement says it was signed at %s, and its signature was made %" G_GINT64_FORMAT " minutes %s", member (stated, "signed_at"),
+              ABS (c->signatures[1].when - signed_at) / 60000, c->signatures[1].when < signed_at ? "before" : "after");
     if (events_of (c, "deviation.noted")->len > 0 && g_str_equal (opinion, "witnessed"))
         flaw (c, CHECK_FAIL, event_first (c, "deviation.noted"), "the opinion is 'witnessed throughout', and the journal holds deviations");
     if (was_aborted (c) && !g_str_equal (opinion, "refused"))
@@ -127,7 +132,8 @@ check_witness_key_place (Context *c)
     return done (c, "%s", "");
 }
 
-static void
+/* TRUE: by an authority that is trusted, over the final checkpoint. */
+static gboolean
 check_timestamp (Context *c, const AsiceEntry *entry)
 {
     g_autoptr(GError) error = NULL;
@@ -138,12 +144,13 @@ check_timestamp (Context *c, const AsiceEntry *entry)
     const Point *point = point_at (c, size);
     X509 *signer = NULL;
     gint64 at = 0, opened = c->opened->time;
+    guint flaws = c->flaws;
     gsize len;
 
     expected = g_strdup_printf ("%" G_GUINT64_FORMAT ".tsr", size);
     if (!response || !g_str_equal (number, expected) || !point) {
         flaw (c, CHECK_FAIL, NULL, "%s belongs to no checkpoint of this journal", entry->name);
-        return;
+        return FALSE;
     }
     const void *data = g_bytes_get_data (response, &len);
     if (!tsa_verify (data, len, FALSE, point->note, strlen (point->note), &at, &signer, &error))
@@ -155,24 +162,37 @@ check_timestamp (Context *c, const AsiceEntry *entry)
     else if (size > 0 && size <= c->events->len && at + 60000 < ((const Event *) c->events->pdata[size - 1])->time)
         flaw (c, CHECK_FAIL, c->events->pdata[size - 1], "%s was given before the time that its last event bears: the appliance's clock was ahead", entry->name);
     X509_free (signer);
+    return c->flaws == flaws && size == c->events->len;
+}
+
+/* A trusted timestamp of the witness's signature, or of the appliance's, is over all that they sign. */
+static gboolean
+signature_stamped (Context *c)
+{
+    for (guint i = 0; i < c->n_signatures; i++)
+        if (c->signatures[i].cades && c->signatures[i].stamped)
+            return TRUE;
+    return FALSE;
 }
 
 CheckResult
 check_timestamps (Context *c)
 {
     const GPtrArray *entries = asice_entries (c->asice);
+    gboolean signature = signature_stamped (c), final = FALSE;
     guint n = 0;
 
     for (guint i = 0; i < entries->len; i++) {
         const AsiceEntry *entry = entries->pdata[i];
         if (!g_str_has_prefix (entry->name, "journal/timestamps/"))
             continue;
-        check_timestamp (c, entry);
+        final = check_timestamp (c, entry) || final;
         n++;
     }
-    if (n == 0 && !c->rule.timestamp_required)
+    if (n == 0 && !signature && !c->rule.timestamp_required)
         return skip (c, "no timestamps were taken, and the policy asks for none");
-    if (n == 0)
-        flaw (c, CHECK_FAIL, NULL, "no timestamp was taken, and the policy asks for one");
-    return done (c, "%u timestamps over checkpoints of this journal", n);
+    if (c->rule.timestamp_required && !final && !signature)
+        flaw (c, CHECK_FAIL, c->closed, "the policy asks for a trusted timestamp over the whole journal, and %s",
+              n == 0 ? "none was taken" : "those that were taken aren't over its final checkpoint");
+    return done (c, "%u timestamp%s over checkpoints of this journal%s", n, n == 1 ? "" : "s", signature ? ", one over a signature of the bundle" : "");
 }

@@ -169,6 +169,7 @@ test_bad_folders (void)
         { "echo rubbish > bad/witness/x.pem", "PEM" },
         { "cp witness.key bad/witness/x.pem", "nothing else" },
         { "cat pinned.crt witness.key > bad/witness/x.pem", "nothing else" },
+        { "cp pinned.crt bad/witness/pinned.crt", "call it .pem" },
         { "cp root.crt bad/witness/x.cer", "end in .pem" },
     };
     for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {

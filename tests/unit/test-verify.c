@@ -392,6 +392,18 @@ same_person (Forge *f)
 }
 
 static void
+two_scripts (Forge *f)
+{
+    json_object_set_new (json_array_get (json_object_get (f->people, "people"), 0), "name", json_string ("\320\236lga Operator"));
+}
+
+static void
+hidden_letter (Forge *f)
+{
+    json_object_set_new (json_array_get (json_object_get (f->people, "people"), 0), "name", json_string ("Ol\342\200\256ga Operator"));
+}
+
+static void
 other_witness (Forge *f, json_t *order)
 {
     json_object_set_new (json_object_get (order, "witness"), "name", json_string ("Walter Witness"));
@@ -420,7 +432,7 @@ static void files_video (Forge *f, GPtrArray *items) { flip_item (items, "video/
 static void files_cast_gone (Forge *f, GPtrArray *items) { drop_item (items, "terminal/0001.cast"); }
 static void files_extra_part (Forge *f, GPtrArray *items) { put (items, "video/0002.mkv", g_bytes_new ("abc", 3)); }
 static void files_stray (Forge *f, GPtrArray *items) { put (items, "notes.txt", g_bytes_new ("abc", 3)); }
-static void files_statement_early (Forge *f, GPtrArray *items) { put (items, "witness/early.txt", g_bytes_new ("abc", 3)); }
+static void files_statement_late (Forge *f, GPtrArray *items) { put (items, "witness/early.txt", g_bytes_new ("abc", 3)); }
 static void files_attached (Forge *f, GPtrArray *items) { put (items, "attachments/letter.txt", g_bytes_new ("abc", 3)); }
 static void files_public_key (Forge *f, GPtrArray *items) { put (items, "key/attestation/a.pem", g_bytes_new (public_key, strlen (public_key))); }
 static void files_attestation (Forge *f, GPtrArray *items) { put (items, "key/attestation/a.pem", g_bytes_new ("abc", 3)); }
@@ -549,6 +561,14 @@ static void statement_witness (Forge *f, json_t *s) { json_object_set_new (json_
 static void statement_derived (Forge *f, json_t *s) { json_object_set_new (json_object_get (s, "derived"), "key", json_object ()); }
 static void statement_digests (Forge *f, json_t *s) { json_object_set_new (json_object_get (json_object_get (s, "derived"), "evidence"), "signatures", json_array ()); }
 static void statement_role (Forge *f, json_t *s) { json_object_set_new (s, "role", json_string ("appliance")); }
+static void
+statement_late (Forge *f, json_t *s)
+{
+    g_autofree char *at = clock_format (clock_wall_ms () + 2 * 60 * 60 * 1000);
+
+    state (s, "signed_at", at);
+}
+
 static void statement_place_unknown (Forge *f, json_t *s) { state (s, "key_place", "somewhere"); }
 
 static void
@@ -572,7 +592,7 @@ static void order_is_rehearsal (Forge *f, json_t *order) { json_object_set_new (
 
 static const Lie lies[] = {
     { "stray file", "container.structure", "notes.txt", FAILS, "container.manifests", .on_files = files_stray },
-    { "witness's file before the witness", "container.structure", "witness/early.txt", FAILS, "container.manifests", .on_files = files_statement_early },
+    { "witness's file before the witness", "container.structure", "witness/early.txt", FAILS, "container.manifests", .on_files = files_statement_late },
     { "evidence without fields", "container.documents", "lacks a field", FAILS, "", .on_files = files_evidence },
     { "loose people", "container.documents", "people.json", FAILS, "", .on_files = files_people_loose },
     { "statement in another role", "container.documents", "role", FAILS, "signature.witness", .on_statement = statement_role },
@@ -690,6 +710,7 @@ static const Lie lies[] = {
     { "timestamp asked", "timestamps", "policy", FAILS, "", .prepare = must_timestamp },
     { "timestamp of nothing", "timestamps", "journal/timestamps/9.tsr", FAILS, "", .on_files = files_timestamp },
     { "statement says otherwise", "statement.consistent", "'key'", FAILS, "", .on_statement = statement_derived },
+    { "signed long before it says", "statement.consistent", "minutes before", FAILS, "", .on_statement = statement_late },
     { "opinion unknown", "statement.consistent", "fixed sentences", FAILS, "statement.opinion", .on_statement = statement_opinion },
     { "sentence changed", "statement.consistent", "fixed sentences", FAILS, "", .on_statement = statement_sentence },
     { "witness's qualification", "statement.consistent", "people.json", FAILS, "", .on_statement = statement_witness },
@@ -731,6 +752,8 @@ static const Lie lies[] = {
     { "recorder held", "tracks.cover", "no picture arrived", FAILS, "", .on_event = picture_held },
     { "confirmed by nobody", "people.entries", "by nobody", FAILS, "", .on_event = confirmed_by_nobody },
     { "operator and witness are one", "people.entries", "watch over themselves", FAILS, "", .prepare = same_person },
+    { "name of two scripts", "people.entries", "two scripts", WARNS, "", .prepare = two_scripts },
+    { "name with a hidden character", "people.entries", "U+202E", WARNS, "", .prepare = hidden_letter },
     { "another witness than ordered", "people.entries", "Walter", WARNS, "", .on_order = other_witness },
     { "order ended before generation", "order.matches", "no longer valid", FAILS, "", .on_order = order_short },
     { "order by the appliance", "order.matches", "watches over themselves", FAILS, "order.trust presence.unplug script.followed", .prepare = ca_appliance },

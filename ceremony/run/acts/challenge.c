@@ -29,6 +29,7 @@ gboolean
 act_open (Run *run, const ScriptStep *step, GError **error)
 {
     g_autofree char *note = NULL, *text = NULL;
+    gint64 size = 0;
 
     if (!run_step_event (run, "opening.committed")) {
         json_t *described = NULL;
@@ -36,7 +37,7 @@ act_open (Run *run, const ScriptStep *step, GError **error)
             return FALSE;
     }
     note = g_strdup (opening_note (run, error));
-    if (note == NULL)
+    if (note == NULL || !cjson_int (run_last_event (run, "opening.committed")->data, "size", &size, error) || !run_timestamp (run, note, (guint64) size, error))
         return FALSE;
     text = g_strdup_printf ("The witness scans the code, or notes the words.\n\n%s", note);
     return run_page (run, "The opening checkpoint", text, note, error);
