@@ -20,6 +20,7 @@ static const struct {
     { "challenge", "the witness's secret, and the words that follow from it", command_challenge },
     { "verify", "judge bundles: every check, its result and its reason", command_verify },
     { "play", "look at the recorded video", command_play },
+    { "clip", "cut a playable part out of the video, with its proofs", command_clip },
     { "extract", "unpack a bundle into a folder", command_extract },
     { "order", "make, show or check the CA's order", command_order },
     { "script", "check a ceremony script, or print it on paper", command_script },

@@ -34,7 +34,8 @@ typedef struct {
     const char *path;
     Asice *old;                             /* NULL: a new container */
     const GPtrArray *items;
-    AsiceSign sign;
+    const char *mimetype;
+    AsiceSign sign;                         /* NULL: no manifest, no signature */
     AsiceProgress progress;
     gpointer user_data;
     guint number;                           /* of the manifest to write */
@@ -256,7 +257,7 @@ add_bytes (zip_t *zip, const char *name, GBytes *bytes, GError **error)
 static gboolean
 add_all (zip_t *zip, const Writing *w, GError **error)
 {
-    g_autoptr (GBytes) mimetype = g_bytes_new_static (ASICE_MIMETYPE, strlen (ASICE_MIMETYPE));
+    g_autoptr (GBytes) mimetype = g_bytes_new_static (w->mimetype, strlen (w->mimetype));
     g_autofree char *manifest = asice_manifest_name (w->number), *signature = asice_signature_name (w->number);
     if (w->old == NULL && !add_bytes (zip, "mimetype", mimetype, error))
         return FALSE;
@@ -267,7 +268,7 @@ add_all (zip_t *zip, const Writing *w, GError **error)
         if (!ok)
             return FALSE;
     }
-    return add_bytes (zip, manifest, w->manifest_bytes, error) && add_bytes (zip, signature, w->signature, error);
+    return w->sign == NULL || (add_bytes (zip, manifest, w->manifest_bytes, error) && add_bytes (zip, signature, w->signature, error));
 }
 
 static void
@@ -345,6 +346,8 @@ prepare (Writing *w, GError **error)
     w->manifest = manifest_entries_new ();
     if ((w->old != NULL && !hash_old (w, error)) || !hash_items (w, error))
         return FALSE;
+    if (w->sign == NULL)
+        return TRUE;
     g_ptr_array_sort (w->manifest, manifest_compare);
     w->manifest_bytes = manifest_write (w->number, w->manifest, error);
     if (w->manifest_bytes == NULL)
@@ -357,11 +360,11 @@ prepare (Writing *w, GError **error)
 static gboolean
 check_written (const Writing *w, const char *path, GError **error)
 {
-    g_autoptr (Asice) written = asice_open (path, error);
+    g_autoptr (Asice) written = asice_open_as (path, w->mimetype, error);
     if (written == NULL)
         return FALSE;
     guint old = w->old != NULL ? asice_entries (w->old)->len : 1;
-    if (asice_entries (written)->len != old + w->items->len + 2) {
+    if (asice_entries (written)->len != old + w->items->len + (w->sign != NULL ? 2 : 0)) {
         g_set_error (error, BASE_ERROR, BASE_ERROR_FAILED, "container: not all files were written");
         return FALSE;
     }
@@ -443,17 +446,30 @@ writing_clear (Writing *w)
     g_clear_pointer (&w->signature, g_bytes_unref);
 }
 
+static gboolean
+write_new (Writing *w, GError **error)
+{
+    if (g_file_test (w->path, G_FILE_TEST_EXISTS)) {   /* told before the work; the rename is what makes sure */
+        g_set_error (error, BASE_ERROR, BASE_ERROR_EXISTS, "%s is there already and is never overwritten", w->path);
+        return FALSE;
+    }
+    gboolean ok = write_container (w, error);
+    writing_clear (w);
+    return ok;
+}
+
 gboolean
 asice_create (const char *path, const GPtrArray *items, AsiceSign sign, AsiceProgress progress, gpointer user_data, GError **error)
 {
-    Writing w = { .path = path, .items = items, .sign = sign, .progress = progress, .user_data = user_data, .number = 1 };
-    if (g_file_test (path, G_FILE_TEST_EXISTS)) {   /* told before the work; the rename is what makes sure */
-        g_set_error (error, BASE_ERROR, BASE_ERROR_EXISTS, "%s is there already and is never overwritten", path);
-        return FALSE;
-    }
-    gboolean ok = write_container (&w, error);
-    writing_clear (&w);
-    return ok;
+    Writing w = { .path = path, .mimetype = ASICE_MIMETYPE, .items = items, .sign = sign, .progress = progress, .user_data = user_data, .number = 1 };
+    return write_new (&w, error);
+}
+
+gboolean
+asice_create_as (const char *path, const char *mimetype, const GPtrArray *items, GError **error)
+{
+    Writing w = { .path = path, .mimetype = mimetype, .items = items };
+    return write_new (&w, error);
 }
 
 /* Two who append at once would lose one's signature: the second is told so. */
@@ -473,7 +489,7 @@ asice_append (const char *path, const GPtrArray *items, AsiceSign sign, AsicePro
     g_autoptr (Asice) old = asice_open (path, error);
     if (old == NULL || !take_lock (path, asice_fd (old), error))
         return FALSE;
-    Writing w = { .path = path, .old = old, .items = items, .sign = sign, .progress = progress, .user_data = user_data };
+    Writing w = { .path = path, .mimetype = ASICE_MIMETYPE, .old = old, .items = items, .sign = sign, .progress = progress, .user_data = user_data };
     w.number = asice_signature_count (old) + 1;
     gboolean ok = write_container (&w, error);
     writing_clear (&w);

@@ -322,18 +322,20 @@ check_names (const Asice *self, GError **error)
 }
 
 static gboolean
-check_mimetype (const Asice *self, GError **error)
+check_mimetype (const Asice *self, const char *mimetype, GError **error)
 {
     const AsiceEntry *first = self->entries->len > 0 ? g_ptr_array_index (self->entries, 0) : NULL;
-    char text[sizeof ASICE_MIMETYPE - 1];
-    if (first == NULL || !g_str_equal (first->name, "mimetype") || first->length != sizeof text || !read_exact (self, first->offset, text, sizeof text, NULL)
-        || memcmp (text, ASICE_MIMETYPE, sizeof text) != 0 || crc32 (0, (const Bytef *) text, sizeof text) != first->crc)
-        return damaged (error, "it doesn't begin with mimetype " ASICE_MIMETYPE);
-    return TRUE;
+    char text[ASICE_MIMETYPE_MAX];
+    gsize len = strlen (mimetype);
+    if (first != NULL && g_str_equal (first->name, "mimetype") && first->length == len && len <= sizeof text && read_exact (self, first->offset, text, len, NULL)
+        && memcmp (text, mimetype, len) == 0 && crc32 (0, (const Bytef *) text, (uInt) len) == first->crc)
+        return TRUE;
+    g_set_error (error, BASE_ERROR, BASE_ERROR_FORMAT, "not a container of ours: it doesn't begin with mimetype %s", mimetype);
+    return FALSE;
 }
 
 static gboolean
-read_all (Asice *self, GError **error)
+read_all (Asice *self, const char *mimetype, GError **error)
 {
     Directory d;
     if (!read_directory_place (self, &d, error))
@@ -357,11 +359,11 @@ read_all (Asice *self, GError **error)
     }
     if (at != d.size || header != d.offset)
         return damaged (error, "bytes that belong to no entry");
-    return check_mimetype (self, error) && check_names (self, error);
+    return check_mimetype (self, mimetype, error) && check_names (self, error);
 }
 
 static Asice *
-open_common (int fd, GBytes *bytes, guint64 size, GError **error)
+open_common (int fd, GBytes *bytes, guint64 size, const char *mimetype, GError **error)
 {
     g_autoptr (Asice) self = g_new0 (Asice, 1);
     self->fd = fd;
@@ -369,11 +371,11 @@ open_common (int fd, GBytes *bytes, guint64 size, GError **error)
     self->size = size;
     self->entries = g_ptr_array_new_with_free_func (slot_free);
     self->by_name = g_hash_table_new (g_str_hash, g_str_equal);
-    return read_all (self, error) ? g_steal_pointer (&self) : NULL;
+    return read_all (self, mimetype, error) ? g_steal_pointer (&self) : NULL;
 }
 
 Asice *
-asice_open (const char *path, GError **error)
+asice_open_as (const char *path, const char *mimetype, GError **error)
 {
     int fd = open (path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
     if (fd < 0) {
@@ -390,16 +392,44 @@ asice_open (const char *path, GError **error)
         close (fd);
         return NULL;
     }
-    Asice *self = open_common (fd, NULL, (guint64) st.st_size, error);
+    Asice *self = open_common (fd, NULL, (guint64) st.st_size, mimetype, error);
     if (self == NULL)
         g_prefix_error (error, "%s: ", path);
     return self;
 }
 
 Asice *
+asice_open (const char *path, GError **error)
+{
+    return asice_open_as (path, ASICE_MIMETYPE, error);
+}
+
+Asice *
+asice_open_bytes_as (GBytes *bytes, const char *mimetype, GError **error)
+{
+    return open_common (-1, g_bytes_ref (bytes), g_bytes_get_size (bytes), mimetype, error);
+}
+
+Asice *
 asice_open_bytes (GBytes *bytes, GError **error)
 {
-    return open_common (-1, g_bytes_ref (bytes), g_bytes_get_size (bytes), error);
+    return asice_open_bytes_as (bytes, ASICE_MIMETYPE, error);
+}
+
+gboolean
+asice_begins_as (const char *path, const char *mimetype)
+{
+    const AsiceEntry first = { (char *) "mimetype", 0, strlen (mimetype), (guint32) crc32 (0, (const Bytef *) mimetype, (uInt) strlen (mimetype)) };
+    g_autoptr (GByteArray) head = expect_local (&first);
+    int fd = open (path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    struct stat st;
+    g_byte_array_append (head, (const guint8 *) mimetype, (guint) strlen (mimetype));
+    g_autofree guint8 *found = g_malloc0 (head->len);
+    gboolean same = fd >= 0 && fstat (fd, &st) == 0 && S_ISREG (st.st_mode) && pread (fd, found, head->len, 0) == (ssize_t) head->len
+                    && memcmp (found, head->data, head->len) == 0;
+    if (fd >= 0)
+        close (fd);
+    return same;
 }
 
 const GPtrArray *
@@ -492,6 +522,15 @@ gboolean
 asice_sha256_range (const Asice *self, const AsiceEntry *entry, guint64 offset, guint64 length, guint8 out[32], GError **error)
 {
     return hash_range (self, entry, offset, length, out, NULL, error);
+}
+
+gboolean
+asice_read_range (const Asice *self, const AsiceEntry *entry, guint64 offset, void *out, gsize length, GError **error)
+{
+    if (offset <= entry->length && length <= entry->length - offset)
+        return read_exact (self, entry->offset + offset, out, length, error);
+    g_set_error (error, BASE_ERROR, BASE_ERROR_FORMAT, "container: %s has no bytes %" G_GUINT64_FORMAT "+%" G_GSIZE_FORMAT, entry->name, offset, length);
+    return FALSE;
 }
 
 static gboolean

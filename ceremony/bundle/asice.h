@@ -4,6 +4,7 @@
 #include "ceremony/base/cjson.h"
 
 #define ASICE_MIMETYPE "application/vnd.etsi.asic-e+zip"
+#define ASICE_MIMETYPE_MAX 100
 #define ASICE_MAX_ENTRIES 10000
 #define ASICE_MAX_SMALL (64 * 1024 * 1024)  /* what is read whole into memory */
 
@@ -18,6 +19,11 @@ typedef struct Asice Asice;
  * no data descriptor, no encryption, unique names (also case-folded), mimetype first with ASICE_MIMETYPE, no byte before, between or after. ZIP64 is read. */
 Asice  *asice_open (const char *path, GError **error);
 Asice  *asice_open_bytes (GBytes *bytes, GError **error);   /* for tests and fuzzing */
+/* The same container under another MIME type: files of ours that aren't ASiC-E (no manifest, no signature), as strict to read. */
+Asice  *asice_open_as (const char *path, const char *mimetype, GError **error);
+Asice  *asice_open_bytes_as (GBytes *bytes, const char *mimetype, GError **error);
+/* Whether the file begins as a container of that MIME type does: to tell kinds apart before opening. */
+gboolean asice_begins_as (const char *path, const char *mimetype);
 void    asice_free (Asice *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (Asice, asice_free)
 const GPtrArray *asice_entries (const Asice *self);          /* AsiceEntry, in order */
@@ -27,6 +33,9 @@ GBytes *asice_read (const Asice *self, const char *name, gsize max, GError **err
 gboolean asice_sha256 (const Asice *self, const AsiceEntry *entry, guint8 out[32], GError **error); /* cached per entry; checks the CRC too */
 /* Bytes [offset, offset+length) of an entry. */
 gboolean asice_sha256_range (const Asice *self, const AsiceEntry *entry, guint64 offset, guint64 length, guint8 out[32], GError **error);
+
+/* The same bytes into @out. Their CRC isn't looked at: it is of the whole entry. */
+gboolean asice_read_range (const Asice *self, const AsiceEntry *entry, guint64 offset, void *out, gsize length, GError **error);
 
 /* Writes an entry's data to @path, which mustn't exist (mode 0600), in pieces; a damaged entry or a full disk leaves nothing behind. */
 gboolean asice_extract (const Asice *self, const AsiceEntry *entry, const char *path, GError **error);
@@ -47,6 +56,8 @@ GPtrArray *manifest_parse (const void *data, gsize len, guint *number, GError **
 typedef GBytes *(*AsiceSign) (const void *manifest, gsize len, gpointer user_data, GError **error);
 typedef void (*AsiceProgress) (double fraction, gpointer user_data);
 gboolean asice_create (const char *path, const GPtrArray *items, AsiceSign sign, AsiceProgress progress, gpointer user_data, GError **error);
+/* The same without manifest and signature, as a plain ZIP of @mimetype: what needs no role's signature because it carries its proofs. */
+gboolean asice_create_as (const char *path, const char *mimetype, const GPtrArray *items, GError **error);
 /* Appends @items and the next manifest (over every data file, old and new) with its signature: to a copy beside it, then renamed. The old bytes stay as they were. */
 gboolean asice_append (const char *path, const GPtrArray *items, AsiceSign sign, AsiceProgress progress, gpointer user_data, GError **error);
 /* How many manifests there are; and SHA-256 of each earlier manifest and p7s, as statement.json and decision.json hold them:

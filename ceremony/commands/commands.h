@@ -21,3 +21,4 @@ int command_tokens (int argc, char **argv);
 int command_doctor (int argc, char **argv);
 int command_rehearse (int argc, char **argv);
 int command_play (int argc, char **argv);
+int command_clip (int argc, char **argv);

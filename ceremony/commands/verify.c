@@ -9,6 +9,7 @@
 #include "ceremony/base/child.h"
 #include "ceremony/base/cjson.h"
 #include "ceremony/base/errors.h"
+#include "ceremony/base/file.h"
 #include "ceremony/commands/commands.h"
 #include "ceremony/report/report.h"
 #include "ceremony/verify/modules.h"
@@ -20,6 +21,7 @@ static const char help[] =
     "usage: ceremony verify [OPTION…] BUNDLE…\n"
     "\n"
     "Judges bundles by every check there is. Nobody is trusted but whom --trust names.\n"
+    "A clip (`ceremony clip`) is judged as what it is: a piece, never accepted for the whole.\n"
     "\n"
     "  --trust DIR    whom to believe, by role: order/ appliance/ witness/ reviewer/ tsa/ vendor/\n"
     "  --policy FILE  ask for this policy too, beside the bundle's own\n"
@@ -30,13 +32,15 @@ static const char help[] =
     "  --no-video     don't decode pictures: quicker, and never an accept\n"
     "  --jobs N       judge N bundles at a time\n"
     "  --checks       list the checks and stop\n"
+    "  --clip         a clip is what you expect: where all its proofs hold, accept it as one\n"
+    "  --checkpoint FILE  judge a clip by the ceremony's final checkpoint, known from elsewhere\n"
     "\n"
     "Exit status: 0 accept, 1 refuse, 2 unreadable or usage, 3 a person must decide;\n"
     "of several bundles the worst: 2, 1, 3, 0.\n";
 
 typedef struct {
-    char    *trust, *policy, *vendors, *modules;
-    gboolean json, brief, no_video, checks, help;
+    char    *trust, *policy, *vendors, *modules, *checkpoint;
+    gboolean json, brief, no_video, checks, clip, help;
     int      jobs;
     char   **bundles;
 } Options;
@@ -53,6 +57,8 @@ parse (int argc, char **argv, Options *o)
         { "brief", 0, 0, G_OPTION_ARG_NONE, &o->brief, NULL, NULL },
         { "no-video", 0, 0, G_OPTION_ARG_NONE, &o->no_video, NULL, NULL },
         { "checks", 0, 0, G_OPTION_ARG_NONE, &o->checks, NULL, NULL },
+        { "clip", 0, 0, G_OPTION_ARG_NONE, &o->clip, NULL, NULL },
+        { "checkpoint", 0, 0, G_OPTION_ARG_FILENAME, &o->checkpoint, NULL, NULL },
         { "jobs", 0, 0, G_OPTION_ARG_INT, &o->jobs, NULL, NULL },
         { "help", 0, 0, G_OPTION_ARG_NONE, &o->help, NULL, NULL },
         { G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &o->bundles, NULL, NULL },
@@ -119,17 +125,21 @@ verify_one (const char *path, const Options *o)
     g_autoptr(Trust) trust = o->trust ? trust_load (o->trust, &error) : NULL;
     g_autoptr(Policy) policy = NULL;
     g_autoptr(Verdict) verdict = NULL;
+    g_autoptr(GBytes) checkpoint = NULL;
     g_autofree char *vendors = o->vendors ? NULL : attest_anchors_default_path (), *modules = o->modules ? NULL : modules_default_path ();
     g_autofree char *folder = o->trust ? g_build_filename (o->trust, "vendor", NULL) : NULL;
 
     if (!error && o->policy)
         policy = policy_load (o->policy, &error);
+    if (!error && o->checkpoint)
+        checkpoint = file_read (o->checkpoint, NOTE_MAX_LEN, &error);
     if (error) {
         fprintf (stderr, "ceremony: verify: %s\n", error->message);
         return VERDICT_UNREADABLE;
     }
     VerifyOptions options = { .trust = trust, .policy = policy, .vendors_path = o->vendors ? o->vendors : vendors, .vendors_dir = folder,
-                              .modules_path = o->modules ? o->modules : modules, .flags = o->no_video ? VERIFY_NO_VIDEO : 0 };
+                              .modules_path = o->modules ? o->modules : modules, .checkpoint = checkpoint,
+                              .flags = (o->no_video ? VERIFY_NO_VIDEO : 0) | (o->clip ? VERIFY_CLIP : 0) };
     verdict = verify_bundle (path, &options);
     return print_verdict (verdict, o);
 }
@@ -144,6 +154,7 @@ run_job (gpointer data, gpointer user_data)
     Job *job = data;
     const struct { const char *option, *path; } files[] = {
         { "--trust", job->o->trust }, { "--policy", job->o->policy }, { "--vendors", job->o->vendors }, { "--modules", job->o->modules },
+        { "--checkpoint", job->o->checkpoint },
     };
     g_autoptr(GPtrArray) argv = g_ptr_array_new ();
     g_autofree char *self = child_self_path ();
@@ -163,6 +174,8 @@ run_job (gpointer data, gpointer user_data)
         g_ptr_array_add (argv, (gpointer) "--brief");
     if (job->o->no_video)
         g_ptr_array_add (argv, (gpointer) "--no-video");
+    if (job->o->clip)
+        g_ptr_array_add (argv, (gpointer) "--clip");
     g_ptr_array_add (argv, (gpointer) "--");
     g_ptr_array_add (argv, (gpointer) job->path);
     g_ptr_array_add (argv, NULL);
@@ -242,6 +255,7 @@ command_verify (int argc, char **argv)
     g_free (o.policy);
     g_free (o.vendors);
     g_free (o.modules);
+    g_free (o.checkpoint);
     g_strfreev (o.bundles);
     return status;
 }

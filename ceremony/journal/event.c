@@ -141,3 +141,24 @@ event_new (guint64 seq, guint64 sitting, gint64 mono, gint64 time, const char *t
         g_prefix_error (error, "%s: ", type);
     return self;
 }
+
+GPtrArray *
+events_parse (const void *data, gsize len, GError **error)
+{
+    g_autoptr(GPtrArray) events = g_ptr_array_new_with_free_func ((GDestroyNotify) event_free);
+    const char *p = data, *end = p + len;
+
+    while (p < end) {
+        const char *newline = memchr (p, '\n', end - p);
+        Event *event = newline ? event_parse (p, newline - p, error) : NULL;
+        if (!newline)
+            g_set_error (error, BASE_ERROR, BASE_ERROR_FORMAT, "it doesn't end in a newline");
+        if (!event) {
+            g_prefix_error (error, "line %u: ", events->len + 1);
+            return NULL;
+        }
+        g_ptr_array_add (events, event);
+        p = newline + 1;
+    }
+    return g_steal_pointer (&events);
+}

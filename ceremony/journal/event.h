@@ -21,6 +21,8 @@ typedef struct {
 Event *event_parse (const void *line, gsize len, GError **error);
 void   event_free (Event *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (Event, event_free)
+/* The lines of journal/events.jsonl: an array of Event. Each line must end in a newline; errors name the line. No line is no event. */
+GPtrArray *events_parse (const void *data, gsize len, GError **error);
 /* Builds event @seq with a fresh salt; @data is borrowed. */
 Event *event_new (guint64 seq, guint64 sitting, gint64 mono, gint64 time, const char *type, const char *actor, const char *step, const json_t *data,
                   GError **error);

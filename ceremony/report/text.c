@@ -6,7 +6,7 @@
 
 /* A reader's way through a bundle; a family that isn't named here comes last. */
 static const char *const reading_order[] = {
-    "rehearsal", "container", "signatures", "order", "journal", "people", "script", "challenge", "sequence", "key", "device", "tracks", "statement",
+    "rehearsal", "clip", "container", "signatures", "order", "journal", "people", "script", "challenge", "sequence", "key", "device", "tracks", "statement",
 };
 
 typedef struct {
@@ -27,6 +27,14 @@ static const struct { const char *word, *meaning, *colour; } kinds[] = {
     [VERDICT_REFUSE] = { "REFUSE", "a required check failed", "\033[1;31m" },
     [VERDICT_UNREADABLE] = { "UNREADABLE", "this isn't a bundle", "\033[1;31m" },
     [VERDICT_REVIEW] = { "REVIEW", "nothing required failed, and a person must decide on what is listed below", "\033[1;33m" },
+};
+
+/* A clip is only ever judged as one. */
+static const char *const clip_meanings[] = {
+    [VERDICT_ACCEPT] = "a genuine piece of the ceremony's video; what it doesn't show isn't judged",
+    [VERDICT_REFUSE] = "it isn't proved to be a piece of a ceremony's video",
+    [VERDICT_UNREADABLE] = "this isn't a clip that can be read",
+    [VERDICT_REVIEW] = "nothing required failed, and a person must decide on what is listed below",
 };
 
 static guint
@@ -111,8 +119,10 @@ headline (Page *p, const Verdict *verdict)
     g_string_append (p->out, "  ");
     if (verdict->genuine)
         wrap (p, 2, 2, "A genuine rehearsal: nothing else failed, and a rehearsal is never accepted as evidence.");
+    else if (verdict->rehearsal)
+        wrap (p, 2, 2, "This is a rehearsal, and more than that speaks against it.");
     else
-        wrap (p, 2, 2, verdict->rehearsal ? "This is a rehearsal, and more than that speaks against it." : kinds[verdict->kind].meaning);
+        wrap (p, 2, 2, verdict->clip ? clip_meanings[verdict->kind] : kinds[verdict->kind].meaning);
     g_string_append_c (p->out, '\n');
 }
 
@@ -253,6 +263,21 @@ limits (Page *p, const Verdict *verdict)
     wrap (p, 0, 0, "Nor can software judge the people in the picture: look at them, and at the moments named above.");
 }
 
+/* How to look at a clip: the files in it play. */
+static void
+next_of_clip (Page *p, const Verdict *verdict)
+{
+    const json_t *pieces = json_object_get (verdict->clip, "pieces");
+    g_autofree char *shown = g_filename_display_name (verdict->bundle), *clip = g_shell_quote (shown);
+
+    g_string_append (p->out, "\nNext: ");
+    wrap (p, 6, 0, verdict->kind == VERDICT_REFUSE && !verdict->genuine ? "believe nothing that it shows." : "look at it. Only the whole bundle tells what happened before and after.");
+    for (gsize i = 0; i < json_array_size (pieces); i++) {
+        const char *path = value (json_array_get (pieces, i), "path");
+        g_string_append_printf (p->out, "  unzip -p %s %s >clip-%" G_GSIZE_FORMAT ".mkv\n", clip, path, i + 1);
+    }
+}
+
 /* What a person does with this verdict, as commands to paste. */
 static void
 next_steps (Page *p, const Verdict *verdict)
@@ -277,7 +302,10 @@ report_text (const Verdict *verdict, guint width, ReportStyle style)
     headline (&page, verdict);
     describe (&page, verdict);
     against (&page, verdict);
-    if (verdict->kind != VERDICT_UNREADABLE) {
+    if (verdict->kind != VERDICT_UNREADABLE && verdict->clip) {
+        families (&page, verdict);
+        next_of_clip (&page, verdict);
+    } else if (verdict->kind != VERDICT_UNREADABLE) {
         families (&page, verdict);
         limits (&page, verdict);
         next_steps (&page, verdict);

@@ -73,6 +73,7 @@ typedef struct {
     /* the last entry peeked into, where the container is in memory */
     const AsiceEntry *peeked;
     GBytes    *peeked_bytes;
+    struct ClipView *clip;              /* clip.c's own */
 } Context;
 
 typedef CheckResult (*CheckFunc) (Context *c);
@@ -119,6 +120,13 @@ gsize entry_peek (Context *c, const AsiceEntry *entry, guint64 offset, void *out
 GBytes *media_read (Context *c, const AsiceEntry *entry, const char *const *job, GError **error);
 /* A copy of @text without control characters, marks of direction or bytes that aren't UTF-8, at most @max bytes. g_free. */
 char *printable (const char *text, gsize max);
+
+/* verify.c: what runs a table of checks. An outcome is begun, the check run, and the outcome ended with its result; at the end all are weighed. */
+CheckOutcome *outcome_begin (Context *c, const CheckInfo *info);
+void outcome_end (Context *c, CheckResult result);
+void verdict_decide (Context *c);
+Verdict *verdict_new (const char *name);
+void context_clear (Context *c);
 
 /* rule.c: what the policies in force ask. The bundle's own counts only where an order's signer, who is trusted, or a rehearsal brought it. */
 void rule_make (Context *c);

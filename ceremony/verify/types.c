@@ -106,7 +106,8 @@ may_act (const Context *c, const TypeInfo *info, const char *actor)
 {
     if (!g_str_equal (info->actor, "*"))
         return g_str_equal (info->actor, actor);
-    return g_str_equal (actor, "appliance") || (c->script && g_strv_contains ((const char *const *) c->script->roles, actor));
+    /* Only a clip has no script: there any role may have acted. */
+    return g_str_equal (actor, "appliance") || !c->script || g_strv_contains ((const char *const *) c->script->roles, actor);
 }
 
 static void

@@ -1,6 +1,7 @@
 /* The table of checks, and the run through it from top to bottom: cheap ones first, pictures last. A check whose ground failed is skipped and says which
  * check it was; nothing skipped so ever gives an accept. */
 #include <string.h>
+#include "ceremony/bundle/clip.h"
 #include "ceremony/verify/checks.h"
 
 typedef enum {
@@ -230,18 +231,30 @@ outcome_free (CheckOutcome *self)
     g_free (self);
 }
 
-static gboolean
-run_check (Context *c, const Check *check)
+CheckOutcome *
+outcome_begin (Context *c, const CheckInfo *info)
 {
-    CheckOutcome *outcome = outcome_new (&check->info);
-
-    c->outcome = outcome;
+    c->outcome = outcome_new (info);
     c->worst = CHECK_PASS;
     c->flaws = 0;
     g_string_truncate (c->reason, 0);
-    outcome->result = run_one (c, check);
-    outcome->reason = g_strdup (c->reason->str);
-    g_ptr_array_add (c->verdict->outcomes, outcome);
+    return c->outcome;
+}
+
+void
+outcome_end (Context *c, CheckResult result)
+{
+    c->outcome->result = result;
+    c->outcome->reason = g_strdup (c->reason->str);
+    g_ptr_array_add (c->verdict->outcomes, c->outcome);
+}
+
+static gboolean
+run_check (Context *c, const Check *check)
+{
+    CheckOutcome *outcome = outcome_begin (c, &check->info);
+
+    outcome_end (c, run_one (c, check));
     return outcome->result != CHECK_FAIL || !(c->options->flags & VERIFY_STOP_AT_FAIL);
 }
 
@@ -264,8 +277,8 @@ tell_level (CheckOutcome *outcome, PolicyLevel level)
     outcome->reason = g_strconcat (reason, note, NULL);
 }
 
-static void
-decide (Context *c)
+void
+verdict_decide (Context *c)
 {
     Verdict *verdict = c->verdict;
     gboolean refuse = FALSE, review = c->incomplete, other = FALSE;
@@ -273,7 +286,7 @@ decide (Context *c)
     for (guint i = 0; i < verdict->outcomes->len; i++) {
         CheckOutcome *outcome = verdict->outcomes->pdata[i];
         const Check *check = check_of (outcome->id);
-        PolicyLevel level = check->fixed || outcome->fixed ? LEVEL_REQUIRE : rule_level (c, outcome->id);
+        PolicyLevel level = outcome->fixed || check->fixed ? LEVEL_REQUIRE : rule_level (c, outcome->id);
         if (outcome->result == CHECK_PASS || outcome->result == CHECK_SKIPPED)
             continue;
         tell_level (outcome, level);
@@ -343,7 +356,7 @@ describe (Context *c)
     c->verdict->summary = summary;
 }
 
-static void
+void
 context_clear (Context *c)
 {
     for (guint i = 0; i < SIGNATURES_MAX; i++) {
@@ -371,7 +384,7 @@ context_clear (Context *c)
     g_string_free (c->reason, TRUE);
 }
 
-static Verdict *
+Verdict *
 verdict_new (const char *name)
 {
     Verdict *verdict = g_new0 (Verdict, 1);
@@ -391,7 +404,7 @@ verify_asice (Asice *asice, const char *name, const VerifyOptions *options)
     for (gsize i = 0; i < G_N_ELEMENTS (checks); i++)
         if (!run_check (&c, &checks[i]))
             break;
-    decide (&c);
+    verdict_decide (&c);
     describe (&c);
     context_clear (&c);
     return verdict;
@@ -405,6 +418,8 @@ verify_bundle (const char *path, const VerifyOptions *options)
     Verdict *verdict;
     CheckOutcome *outcome;
 
+    if (asice_begins_as (path, CLIP_MIMETYPE))
+        return verify_clip (path, options);
     if (asice)
         return verify_asice (asice, path, options);
     verdict = verdict_new (path);
@@ -425,6 +440,7 @@ verdict_free (Verdict *self)
     json_decref (self->key);
     json_decref (self->device);
     json_decref (self->summary);
+    json_decref (self->clip);
     g_free (self);
 }
 
@@ -446,12 +462,15 @@ verdict_json (const Verdict *self)
 {
     static const char *const kinds[] = { "accept", "refuse", "unreadable", "review" };
     g_autofree char *bundle = g_filename_display_name (self->bundle);
-    json_t *list = json_array ();
+    json_t *list = json_array (), *json;
 
     for (guint i = 0; i < self->outcomes->len; i++)
         json_array_append_new (list, outcome_json (self->outcomes->pdata[i]));
-    return json_pack ("{s:s, s:s, s:b, s:b, s:o, s:O?, s:O?, s:O}", "bundle", bundle, "verdict", kinds[self->kind], "rehearsal", self->rehearsal, "genuine",
+    json = json_pack ("{s:s, s:s, s:b, s:b, s:o, s:O?, s:O?, s:O}", "bundle", bundle, "verdict", kinds[self->kind], "rehearsal", self->rehearsal, "genuine",
                       self->genuine, "checks", list, "key", self->key, "device", self->device, "summary", self->summary);
+    if (self->clip)
+        json_object_set (json, "clip", self->clip);
+    return json;
 }
 
 const CheckInfo *
