@@ -187,9 +187,10 @@ moment_parse (const char *text, gint64 *ms, GError **error)
             seconds = -1e18;
         seconds = seconds * 60 + value;
     }
-    *ms = (gint64) (seconds * 1000 + 0.5);
-    if (n >= 1 && n <= 3 && seconds >= 0 && *ms <= MOMENT_MAX_MS)
+    if (n >= 1 && n <= 3 && seconds >= 0 && seconds <= MOMENT_MAX_MS / 1000.0) {
+        *ms = (gint64) (seconds * 1000 + 0.5);
         return TRUE;
+    }
     g_set_error (error, BASE_ERROR, BASE_ERROR_USAGE, "\"%s\" is no time in a video; write 75, 1:15 or 0:01:15.5", text);
     return FALSE;
 }

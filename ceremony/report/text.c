@@ -313,21 +313,30 @@ report_text (const Verdict *verdict, guint width, ReportStyle style)
     return g_string_free (page.out, FALSE);
 }
 
+static void
+list_checks (Page *p, const CheckInfo *checks, gsize n)
+{
+    const char *family = "";
+
+    for (gsize i = 0; i < n; i++) {
+        g_autofree char *text = g_strdup_printf ("%s (%s)", checks[i].meaning, checks[i].clause);
+        if (!g_str_equal (family, checks[i].family))
+            g_string_append_printf (p->out, "%s\n", checks[i].family);
+        family = checks[i].family;
+        g_string_append_printf (p->out, "  %-22s ", checks[i].id);
+        wrap (p, 25, 6, text);
+    }
+}
+
 char *
 report_checks (guint width)
 {
     Page page = { .out = g_string_new (NULL), .width = MAX (width, 40) };
     gsize n;
     const CheckInfo *checks = verify_checks (&n);
-    const char *family = "";
 
-    for (gsize i = 0; i < n; i++) {
-        g_autofree char *text = g_strdup_printf ("%s (%s)", checks[i].meaning, checks[i].clause);
-        if (!g_str_equal (family, checks[i].family))
-            g_string_append_printf (page.out, "%s\n", checks[i].family);
-        family = checks[i].family;
-        g_string_append_printf (page.out, "  %-22s ", checks[i].id);
-        wrap (&page, 25, 6, text);
-    }
+    list_checks (&page, checks, n);
+    checks = verify_clip_checks (&n);
+    list_checks (&page, checks, n);
     return g_string_free (page.out, FALSE);
 }
