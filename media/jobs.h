@@ -6,4 +6,5 @@ int job_cameras (int argc, char **argv);   /* lists the cameras of this machine:
 int job_record (int argc, char **argv);    /* records, as media/protocol.h says; descriptor 3 is the socket */
 int job_scan (int argc, char **argv);      /* reads QR codes off the video on descriptor 4, sandboxed: media/protocol.h */
 int job_look (int argc, char **argv);      /* compares what the camera's pane shows at each key unit, sandboxed: media/protocol.h */
+int job_hear (int argc, char **argv);      /* the sound of a stretch of our own recording, sandboxed: media/protocol.h */
 int job_thumbnail (int argc, char **argv); /* pictures of given moments of the video on descriptor 4, sandboxed */

@@ -3,11 +3,18 @@
 
 #define QR_SIDE 345             /* at 720 lines: version 11, 5 px a module, with its quiet zone */
 #define EDGE 8                  /* of the frame around marked cameras */
+#define BLOCK 16                /* of the encoder: a macroblock */
 
 static int
 even (double n)
 {
     return (int) n & ~1;
+}
+
+static int
+up16 (int n)
+{
+    return (n + BLOCK - 1) & ~(BLOCK - 1);
 }
 
 /* The largest box of 4:3 in the middle of @room. */
@@ -18,15 +25,18 @@ fit (Box room)
     return (Box) { room.x + ((room.width - wide) / 2 & ~1), room.y + ((room.height - high) / 2 & ~1), wide, high };
 }
 
-/* Cameras side by side in @room, each under its title. */
+/* Cameras side by side in @room, each under its title. What the encoder makes of a block of 16 pixels depends on those to its left and above: so each camera begins
+ * at a block, and a block of one colour stands between it and what else changes. Then the same picture from the camera is the same in the video, and verify may tell. */
 static void
 place_beside (Layout *l, Box room, int title)
 {
-    int gap = even (6 * l->unit), wide = even ((room.width - gap * ((int) l->cameras - 1)) / (double) l->cameras);
+    int left = up16 (room.x), wide = (room.x + room.width - left - BLOCK * ((int) l->cameras - 1)) / (int) l->cameras & ~(BLOCK - 1);
+    int high = even (MIN (room.height - title, wide * 3 / 4));
+    wide = MIN (wide, high * 4 / 3) & ~(BLOCK - 1);
     for (int i = 0; i < (int) l->cameras; i++) {
-        int x = room.x + i * (wide + gap), high = even (MIN (room.height - title, wide * 3 / 4));
+        int x = left + i * (wide + BLOCK);
         l->camera_title[i] = (Box) { x, room.y, wide, title };
-        l->camera[i] = fit ((Box) { x, room.y + title, wide, high });
+        l->camera[i] = (Box) { x, room.y + title, wide, even (MIN (high, wide * 3 / 4)) };
     }
 }
 
@@ -36,10 +46,13 @@ place_marked (Layout *l)
 {
     int edge = even (EDGE * l->unit), head = even (40 * l->unit), n = (int) l->cameras;
     Box inner = { l->main.x + edge, l->main.y + head, l->main.width - 2 * edge, l->main.height - head - edge };
-    int wide = even ((inner.width - edge * (n - 1)) / (double) n);
     l->head = (Box) { l->main.x, l->main.y, l->main.width, head };
+    l->camera[0] = inner;
+    if (n == 1)
+        return;
+    int left = up16 (inner.x), wide = (inner.x + inner.width - left - BLOCK * (n - 1)) / n & ~(BLOCK - 1);
     for (int i = 0; i < n; i++)
-        l->camera[i] = (Box) { inner.x + i * (wide + edge), inner.y, wide, inner.height };
+        l->camera[i] = (Box) { left + i * (wide + BLOCK), inner.y, wide, inner.height };
 }
 
 Layout
@@ -53,7 +66,7 @@ layout_make (int width, int height, guint cameras, gboolean marked)
     l.qr = (Box) { x, bottom - qr, qr, qr };
     l.qr_title = (Box) { x, l.qr.y - title, qr, title };
     l.side_title = (Box) { x, top, qr, title };
-    l.main = (Box) { gap, gap, x - 2 * gap, bottom - gap };
+    l.main = (Box) { gap, gap, MIN (x - gap, up16 (x) - BLOCK) - gap, bottom - gap };
     Box room = { x, top, qr, even (l.qr_title.y - gap / 2 - top) };
     Box side = { x, top + title, qr, room.height - title };
     l.terminal = marked ? fit (side) : l.main;

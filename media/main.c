@@ -15,6 +15,7 @@ static const struct {
     { "scan", job_scan, "read the QR codes of a video (descriptor 4)" },
     { "thumbnail", job_thumbnail, "pictures of moments of a video (descriptor 4)" },
     { "look", job_look, "what the cameras show, and whether it was there before (descriptor 4)" },
+    { "hear", job_hear, "the sound of a stretch of a recording (descriptor 4)" },
     { "cameras", job_cameras, "list the cameras of this machine, a JSON line each" },
 };
 

@@ -43,4 +43,6 @@
  * `ceremony-media look [--offset N] [--length N] [--cameras N] [--timeout-ms N]` likewise compares our own recording's key units: a line for each camera and key unit,
  * {"again":n,"again_ms":n,"before":n,"camera":n,"marked":bool,"mean":n,"ms":n,"spread":n}: differences, in thousandths of a grey level, from the key unit before of the same
  * pane (before) and from the most similar one at least 2 s earlier (again, of again_ms), -1 where there is none; mean and spread of the pane's luma in tenths.
+ * `ceremony-media hear [--offset N] [--length N] [--head N --skip N] [--until N] [--from-ms N] [--to-ms N] [--wav]` decodes the sound of our own recording likewise, of the
+ * bytes [0, head) and [skip, until) only: {"end":true,"loud":samples above 200 of 32768,"ms":n,"peak":n,"samples":n,"wav_length":n}, then, with --wav, a mono WAV of that length.
  * `ceremony-media thumbnail --at-ms N[,N…] --width W` likewise; for each moment, ascending, a line {"ms":n,"png_length":n} and then the PNG's bytes, then the end line. */

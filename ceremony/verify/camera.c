@@ -1,4 +1,4 @@
-/* Whether the cameras were alive, by the video itself: ceremony-media compares what their panes show at each key unit. The same picture from a camera is coded into
+/* Whether cameras and microphone were alive, by the video itself: ceremony-media compares what their panes show at each key unit. The same picture from a camera is coded into
  * the same bytes again, while two pictures of a real sensor, even of a room where nothing moves, differ by half a grey level: so equality is a still or a loop. */
 #include <string.h>
 #include "ceremony/verify/checks.h"
@@ -7,6 +7,7 @@
 #define BLANK_SPREAD 15                 /* tenths of a grey level */
 #define SILENT_MS 4000                  /* a camera that is lost stood still so long before it was told, at most */
 #define SLACK_MS 2000
+#define SILENCE_PEAK 8                  /* of 32768: what the decoder makes of nothing */
 
 typedef struct {
     gint64   ms, before, again, again_ms, spread;
@@ -319,4 +320,61 @@ check_camera_live (Context *c)
         return filmed && c->worst == CHECK_PASS ? done (c, "a test picture, which is no camera's%s", seen ? "; it has the large pane while the challenge is shown" : "")
                                                 : done (c, "there was no camera to judge");
     return done (c, "%u pictures compared: none stands still, none comes again%s", shots, seen ? "; the camera is large while the challenge is shown" : "");
+}
+
+/* The bytes of the video that hold the stretch: its head, and the chunks between @from and @to (ms). */
+static void
+chunks_between (Context *c, gint64 part, gint64 from, gint64 to, gint64 bytes[3])
+{
+    const GPtrArray *chunks = events_of_part (c, "video.chunk", part);
+
+    bytes[0] = chunks->len ? member_int (((const Event *) chunks->pdata[0])->data, "length") : 0;
+    bytes[1] = bytes[2] = bytes[0];
+    for (guint i = 0; i < chunks->len; i++) {
+        const json_t *chunk = ((const Event *) chunks->pdata[i])->data;
+        if (i > 0 && member_int (chunk, "last_ms") < from - 1000)
+            bytes[1] = member_int (chunk, "offset") + member_int (chunk, "length");
+        if (member_int (chunk, "first_ms") <= to + 1000)
+            bytes[2] = member_int (chunk, "offset") + member_int (chunk, "length");
+    }
+    bytes[1] = MAX (bytes[1], bytes[0]);
+}
+
+CheckResult
+check_sound_live (Context *c)
+{
+    const Event *shown = event_last (c, "liveness.shown"), *started = shown ? event_before (c, "recording.started", shown->seq) : NULL;
+    const AsiceEntry *entry = started ? asice_find (c->asice, member (started->data, "video")) : NULL;
+    const char *kind = started ? member2 (started->data, "audio", "kind") : "";
+    CheckResult bad = c->rule.audio_required ? CHECK_FAIL : CHECK_WARN;
+    g_autoptr(GError) error = NULL;
+    gint64 from, to, bytes[3];
+
+    if (c->options->flags & VERIFY_NO_VIDEO)
+        return unreached (c, "the sound wasn't decoded (--no-video)");
+    if (!entry || !liveness_window (c, shown, &from, &to))
+        return skip (c, "nothing was read aloud before a recording");
+    if (!*kind || g_str_equal (kind, "none"))
+        return skip (c, "recorded without sound");
+    chunks_between (c, member_int (started->data, "part"), from, to, bytes);
+    const gint64 numbers[] = { bytes[0], bytes[1], bytes[2], from, to };
+    const char *names[] = { "--head", "--skip", "--until", "--from-ms", "--to-ms" }, *job[2 * G_N_ELEMENTS (names) + 2] = { "hear" };
+    char texts[G_N_ELEMENTS (names)][24];
+    for (gsize i = 0; i < G_N_ELEMENTS (names); i++) {
+        g_snprintf (texts[i], sizeof texts[i], "%" G_GINT64_FORMAT, numbers[i]);
+        job[1 + 2 * i] = names[i];
+        job[2 + 2 * i] = texts[i];
+    }
+    g_autoptr(GBytes) output = media_read (c, entry, job, &error);
+    if (!output && g_error_matches (error, BASE_ERROR, BASE_ERROR_MISSING))
+        return unreached (c, "ceremony-media isn't there to hear the sound: install it beside ceremony, or set CEREMONY_MEDIA");
+    gsize len = 0;
+    const char *text = output ? g_bytes_get_data (output, &len) : NULL;
+    g_autoptr(json_t) line = len > 0 ? cjson_parse (text, len - 1, NULL) : NULL;
+    c->outcome->video_ms = from;
+    if (!line)
+        flaw (c, bad, shown, "the sound of the sign of life can't be decoded: %s", error ? error->message : "ceremony-media gave no answer");
+    else if (member_int (line, "peak") < SILENCE_PEAK)
+        flaw (c, bad, shown, "while the challenge was read aloud (from %.1f to %.1f s) the sound is silence itself: no microphone was on", from / 1000.0, to / 1000.0);
+    return done (c, "from %.1f to %.1f s the microphone heard something: listen whether it is the challenge", from / 1000.0, to / 1000.0);
 }

@@ -126,6 +126,7 @@ static const Check checks[] = {
     { { "tracks.cover", "tracks", "A recording ran whenever something was done, and its time is the journal's.", "CSBR 6.1.1.1" }, EV, FALSE, check_tracks_cover },
     { { "camera.live", "tracks", "The cameras were alive: no picture stands still or comes again, and they had the large pane while the challenge was shown.",
         "CSBR 6.1.1.1" }, EV, FALSE, check_camera_live },
+    { { "sound.live", "tracks", "While the challenge was read aloud the microphone heard something.", "CSBR 6.1.1.1" }, EV, FALSE, check_sound_live },
     { { "pictures.codes", "tracks", "The QR codes in the picture are this journal's checkpoints, where the journal says that they were shown.", "CSBR 6.1.1.1" },
       EV | NEEDS_POINTS, FALSE, check_pictures_codes },
 };

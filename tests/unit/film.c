@@ -10,7 +10,7 @@ typedef struct {
     Child    child;
     char    *dir;
     gboolean shown, started, stopped, marked, never_mark;
-    const char *camera;                 /* NULL: the test picture */
+    const char *camera, *second, *audio;        /* NULL: the test picture, no second one, no sound */
     guint    n_asked, n_shown;
     /* what to lie about in the picture */
     guint    replace_at;                /* this showing (from 1) … */
@@ -69,6 +69,8 @@ film_take (Forge *f, Film *film, const json_t *message)
 
     if (g_str_equal (event, "started")) {
         json_t *data = pick (message, started);
+        if (!f->rehearsal && film->audio)
+            json_object_set_new (json_object_get (data, "audio"), "kind", json_string ("device"));
         if (!f->rehearsal)
             json_object_set_new (json_object_get (data, "camera"), "kind", json_string ("device"));
         for (gsize i = 0; !f->rehearsal && i < json_array_size (json_object_get (data, "cameras")); i++)
@@ -124,8 +126,9 @@ film_start (Forge *f)
     g_assert_true (file_mkdir (film->dir, NULL));
     g_assert_true (child_start (argv, CHILD_SOCKET | CHILD_DIES_WITH_US, -1, log, &film->child, &error));
     g_assert_no_error (error);
-    film_send (film, json_pack ("{s:s, s:s, s:i, s:i, s:i, s:i, s:i, s:i, s:s, s:s, s:s, s:s}", "cmd", "start", "dir", film->dir, "part", f->part, "width", 1280, "height", 720,
-                                "fps", 15, "cols", 80, "rows", 24, "camera", film->camera ? film->camera : "test", "audio", "none", "ceremony", f->ceremony, "origin", f->origin));
+    film_send (film, json_pack ("{s:s, s:s, s:i, s:i, s:i, s:i, s:i, s:i, s:s, s:s, s:s, s:s, s:o}", "cmd", "start", "dir", film->dir, "part", f->part, "width", 1280, "height", 720,
+                                "fps", 15, "cols", 80, "rows", 24, "camera", film->camera ? film->camera : "test", "audio", film->audio ? film->audio : "none", "ceremony", f->ceremony, "origin", f->origin,
+                                "more_cameras", film->second ? json_pack ("[s]", film->second) : json_array ()));
     film_pump (f, film, &film->started);
 }
 

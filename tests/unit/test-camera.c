@@ -1,4 +1,4 @@
-/* Verify, camera.live: forged bundles filmed by the real recorder, whose camera is a file: a picture that stands still, a loop, an honest still scene with the noise
+/* Verify, camera.live and sound.live: forged bundles filmed by the real recorder, whose camera is a file: a picture that stands still, a loop, an honest still scene with the noise
  * of a sensor, in steady and in slowly changing light, and a sign of life that the picture doesn't show. The QR codes around it are live in all of them. */
 #include <string.h>
 #include "forge.c"
@@ -62,12 +62,12 @@ make_camera (const Scene *scene)
 }
 
 static const CheckOutcome *
-live (const Verdict *verdict)
+outcome (const Verdict *verdict, const char *id)
 {
     for (guint i = 0; i < verdict->outcomes->len; i++) {
-        const CheckOutcome *outcome = verdict->outcomes->pdata[i];
-        if (g_str_equal (outcome->id, "camera.live"))
-            return outcome;
+        const CheckOutcome *o = verdict->outcomes->pdata[i];
+        if (g_str_equal (o->id, id))
+            return o;
     }
     g_assert_not_reached ();
 }
@@ -104,13 +104,80 @@ test_scene (gconstpointer data)
     f.policy = "drops_per_mille: 1000\ncamera_still_ms: 4000";
     path = forge_bundle (&f);
     verdict = verify_bundle (path, &options);
-    g_test_message ("%s: %s", scene->name, live (verdict)->reason);
-    g_assert_cmpint (live (verdict)->result, ==, scene->result);
-    g_assert_nonnull (strstr (live (verdict)->reason, scene->reason));
+    g_test_message ("%s: %s", scene->name, outcome (verdict, "camera.live")->reason);
+    g_assert_cmpint (outcome (verdict, "camera.live")->result, ==, scene->result);
+    g_assert_nonnull (strstr (outcome (verdict, "camera.live")->reason, scene->reason));
     if (scene->result == CHECK_PASS)
         g_assert_false (told_by_recorder (&f));
     if (g_str_equal (scene->name, "loop"))
         g_assert_true (told_by_recorder (&f));
+    forge_clear (&f);
+}
+
+/* The second camera is judged like the first, in its own pane. */
+static void
+test_second (void)
+{
+    g_autofree char *honest = film_there () ? make_camera (&scenes[0]) : NULL, *still = honest ? make_camera (&scenes[2]) : NULL;
+    g_autofree char *first = g_strconcat ("file:", honest, NULL), *second = g_strconcat ("file:", still, NULL), *path = NULL;
+    Film film = { .camera = first, .second = second };
+    Forge f;
+    g_autoptr(Verdict) verdict = NULL;
+    VerifyOptions options = { .trust = world->trust, .modules_path = world->modules };
+
+    if (!still) {
+        g_test_skip ("ceremony-media isn't built, or there is no ffmpeg");
+        return;
+    }
+    forge_init (&f, world);
+    f.film = &film_ops;
+    f.film_data = &film;
+    shows = 36;
+    f.on_step = go_on;
+    f.policy = "drops_per_mille: 1000\ncamera_still_ms: 4000";
+    path = forge_bundle (&f);
+    verdict = verify_bundle (path, &options);
+    g_test_message ("%s", outcome (verdict, "camera.live")->reason);
+    g_assert_cmpint (outcome (verdict, "camera.live")->result, ==, CHECK_FAIL);
+    g_assert_nonnull (strstr (outcome (verdict, "camera.live")->reason, "part 1, camera 2, from"));
+    g_assert_null (strstr (outcome (verdict, "camera.live")->reason, "part 1, from"));
+    forge_clear (&f);
+}
+
+typedef struct { const char *name, *audio, *policy; CheckResult result; const char *reason; } Hearing;
+
+static const Hearing hearings[] = {
+    { "heard", "test", "", CHECK_PASS, "heard something" },
+    { "silent", "no-such-microphone", "", CHECK_WARN, "silence itself" },
+    { "silent, required", "no-such-microphone", "\naudio_required: true", CHECK_FAIL, "silence itself" },
+    { "none", NULL, "", CHECK_SKIPPED, "without sound" },
+};
+
+static void
+test_sound (gconstpointer data)
+{
+    const Hearing *hearing = data;
+    Film film = { .audio = hearing->audio };
+    Forge f;
+    g_autofree char *path = NULL, *policy = g_strconcat ("drops_per_mille: 1000", hearing->policy, NULL);
+    g_autoptr(Verdict) verdict = NULL;
+    VerifyOptions options = { .trust = world->trust, .modules_path = world->modules };
+
+    if (!film_there ()) {
+        g_test_skip ("ceremony-media isn't built");
+        return;
+    }
+    forge_init (&f, world);
+    f.film = &film_ops;
+    f.film_data = &film;
+    shows = hearing->audio ? 6 : 0;
+    f.on_step = go_on;
+    f.policy = policy;
+    path = forge_bundle (&f);
+    verdict = verify_bundle (path, &options);
+    g_test_message ("%s", outcome (verdict, "sound.live")->reason);
+    g_assert_cmpint (outcome (verdict, "sound.live")->result, ==, hearing->result);
+    g_assert_nonnull (strstr (outcome (verdict, "sound.live")->reason, hearing->reason));
     forge_clear (&f);
 }
 
@@ -130,6 +197,11 @@ main (int argc, char **argv)
     for (gsize i = 0; i < G_N_ELEMENTS (scenes); i++) {
         g_autofree char *path = g_strdup_printf ("/camera/%s", scenes[i].name);
         g_test_add_data_func (path, &scenes[i], test_scene);
+    }
+    g_test_add_func ("/camera/second", test_second);
+    for (gsize i = 0; i < G_N_ELEMENTS (hearings); i++) {
+        g_autofree char *path = g_strdup_printf ("/sound/%s", hearings[i].name);
+        g_test_add_data_func (path, &hearings[i], test_sound);
     }
     status = g_test_run ();
     forge_world_free (world);
