@@ -35,13 +35,14 @@ static const guint8 oid_signed_data[] = { 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0x
 static const guint8 encap_data[] = { 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x07, 0x01 };
 static const guint8 version_1[] = { 0x02, 0x01, 0x01 };
 
-/* The signed attributes, in no order: just these, each once. */
-enum { ATTR_CONTENT_TYPE, ATTR_TIME, ATTR_DIGEST, ATTR_CERTIFICATE, N_ATTRS };
-static const guint8 attr_oids[N_ATTRS][13] = {
+/* The signed attributes, in no order: just these, each once; the last in a countersignature only. */
+enum { ATTR_CONTENT_TYPE, ATTR_TIME, ATTR_DIGEST, ATTR_CERTIFICATE, ATTR_DECLARATION, N_ATTRS };
+static const guint8 attr_oids[N_ATTRS][21] = {
     { 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x09, 0x03 },
     { 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x09, 0x05 },
     { 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x09, 0x04 },
     { 0x06, 0x0b, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x09, 0x10, 0x02, 0x2f },
+    { 0x06, 0x13, 0x69, 0xae, 0xed, 0xc2, 0xc7, 0xf9, 0x92, 0xe2, 0x83, 0xfb, 0xae, 0xe7, 0x84, 0x89, 0xef, 0x8c, 0xe5, 0x90, 0x00 },
 };
 static const guint8 attr_timestamp[] = { 0x06, 0x0b, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x09, 0x10, 0x02, 0x0e };
 
@@ -81,21 +82,32 @@ add_signing_certificate (CMS_SignerInfo *si, const Signer *signer, const EVP_MD 
     return ok;
 }
 
+static gboolean
+add_declaration (CMS_SignerInfo *si, const guint8 *sha256)
+{
+    ASN1_OBJECT *oid = OBJ_txt2obj (CADES_DECLARATION_OID, 1);
+    gboolean ok = oid != NULL && CMS_signed_add1_attr_by_OBJ (si, oid, V_ASN1_OCTET_STRING, sha256, SHA256_LEN) == 1;
+    ASN1_OBJECT_free (oid);
+    return ok;
+}
+
 static CMS_ContentInfo *
-sign_cms (const Signer *signer, const Suite *suite, BIO *content)
+sign_cms (const Signer *signer, const Suite *suite, BIO *content, const guint8 *declaration)
 {
     const unsigned flags = CMS_DETACHED | CMS_BINARY | CMS_PARTIAL | CMS_NOSMIMECAP;
     const EVP_MD *md = EVP_get_digestbyname (suite->digest);
     CMS_ContentInfo *cms = CMS_sign (NULL, NULL, signer->chain, NULL, flags);
     CMS_SignerInfo *si = cms != NULL ? CMS_add1_signer (cms, signer->cert, signer->key, md, flags) : NULL;
-    if (si != NULL && add_signing_certificate (si, signer, md) && CMS_final (cms, content, NULL, flags) == 1)
+    if (si != NULL && add_signing_certificate (si, signer, md) && (declaration == NULL || add_declaration (si, declaration)) && CMS_final (cms, content, NULL, flags) == 1)
         return cms;
     CMS_ContentInfo_free (cms);
     return NULL;
 }
 
-GBytes *
-cades_sign (const Signer *signer, const void *data, gsize len, GError **error)
+static Cades *judge (const void *p7s, gsize p7s_len, const void *data, gsize len, gboolean countersignature, GError **error);
+
+static GBytes *
+sign (const Signer *signer, const void *data, gsize len, const guint8 *declaration, GError **error)
 {
     const Suite *suite = suite_of (signer->cert);
     if (suite == NULL) {
@@ -103,7 +115,7 @@ cades_sign (const Signer *signer, const void *data, gsize len, GError **error)
         return NULL;
     }
     BIO *content = BIO_new_mem_buf (data, (int) len);
-    CMS_ContentInfo *cms = content != NULL ? sign_cms (signer, suite, content) : NULL;
+    CMS_ContentInfo *cms = content != NULL ? sign_cms (signer, suite, content, declaration) : NULL;
     BIO_free (content);
     guint8 *der = NULL;
     int der_len = cms != NULL ? i2d_CMS_ContentInfo (cms, &der) : -1;
@@ -115,12 +127,24 @@ cades_sign (const Signer *signer, const void *data, gsize len, GError **error)
     g_autoptr (GBytes) p7s = g_bytes_new (der, (gsize) der_len);
     OPENSSL_free (der);
     /* A token may sign with another key than its certificate says: that must show before anybody relies on it. */
-    g_autoptr (Cades) check = cades_verify (g_bytes_get_data (p7s, NULL), g_bytes_get_size (p7s), data, len, error);
+    g_autoptr (Cades) check = judge (g_bytes_get_data (p7s, NULL), g_bytes_get_size (p7s), data, len, declaration != NULL, error);
     if (check == NULL) {
         g_prefix_error (error, "signing: the signature just made doesn't verify: ");
         return NULL;
     }
     return g_steal_pointer (&p7s);
+}
+
+GBytes *
+cades_sign (const Signer *signer, const void *data, gsize len, GError **error)
+{
+    return sign (signer, data, len, NULL, error);
+}
+
+GBytes *
+cades_countersign (const Signer *signer, const void *data, gsize len, const guint8 *declaration_sha256, GError **error)
+{
+    return sign (signer, data, len, declaration_sha256, error);
 }
 
 /* Judging */
@@ -174,23 +198,27 @@ walk (Walk *w, const void *p7s, gsize len)
            && signed_data.len == 0 && der_take (&signers, DER_SEQUENCE, &signer, NULL) && signers.len == 0 && walk_signer_info (w, signer);
 }
 
+/* All but the declaration's digest must be there; that one only in a countersignature, where check_declaration tells what is missing. */
 static gboolean
-walk_attributes (Walk *w)
+walk_attributes (Walk *w, gboolean countersignature)
 {
     Der rest = w->attrs;
     if (!der_set_sorted (rest))
         return FALSE;
-    for (guint n = 0; n < N_ATTRS; n++) {
+    while (rest.len > 0) {
         Der attr, oid, values;
         if (!der_take (&rest, DER_SEQUENCE, &attr, NULL) || !der_take (&attr, DER_OID, NULL, &oid) || !der_take (&attr, DER_SET, &values, NULL) || attr.len != 0)
             return FALSE;
         guint which = 0;
         while (which < N_ATTRS && !der_is (&oid, attr_oids[which], 2u + attr_oids[which][1]))
             which++;
-        if (which == N_ATTRS || w->values[which].p != NULL || !der_take (&values, der_peek (&values), NULL, &w->values[which]) || values.len != 0)
+        if (which == N_ATTRS || (which == ATTR_DECLARATION && !countersignature) || w->values[which].p != NULL || !der_take (&values, der_peek (&values), NULL, &w->values[which]) || values.len != 0)
             return FALSE;
     }
-    return rest.len == 0;
+    for (guint which = 0; which < ATTR_DECLARATION; which++)
+        if (w->values[which].p == NULL)
+            return FALSE;
+    return TRUE;
 }
 
 /* AlgorithmIdentifier of a digest; RFC 5754 2: parameters absent, though NULL must be taken too. */
@@ -348,7 +376,7 @@ check_digest (const Walk *w, const Suite *suite, const void *data, gsize len, GE
     if (EVP_Digest (data, len, digest, &digest_len, EVP_get_digestbyname (suite->digest), NULL) != 1)
         return crypto_fail (error, "hashing");
     if (!der_take (&in, DER_OCTETS, &value, NULL) || in.len != 0 || !der_is (&value, digest, digest_len))
-        return refuse (error, "it is over other bytes than these");
+        return refuse (error, CADES_OTHER_BYTES);
     return TRUE;
 }
 
@@ -415,10 +443,24 @@ check_timestamp (Cades *self, const Walk *w, GError **error)
 }
 
 static gboolean
-check_all (Cades *self, Walk *w, const void *p7s, gsize p7s_len, const void *data, gsize len, GError **error)
+check_declaration (Cades *self, const Walk *w, gboolean countersignature, GError **error)
+{
+    Der in = w->values[ATTR_DECLARATION], digest;
+    if (!countersignature)
+        return TRUE;
+    if (in.p == NULL)
+        return refuse (error, "it holds no digest of a declaration: it is no countersignature of a signing service");
+    if (!der_take (&in, DER_OCTETS, &digest, NULL) || in.len != 0 || digest.len != sizeof self->declaration_sha256)
+        return refuse (error, "its digest of the declaration can't be read");
+    memcpy (self->declaration_sha256, digest.p, digest.len);
+    return TRUE;
+}
+
+static gboolean
+check_all (Cades *self, Walk *w, const void *p7s, gsize p7s_len, const void *data, gsize len, gboolean countersignature, GError **error)
 {
     gboolean bound[MAX_CERTS + 1] = { FALSE };
-    if (!walk (w, p7s, p7s_len) || !walk_attributes (w)) {
+    if (!walk (w, p7s, p7s_len) || !walk_attributes (w, countersignature)) {
         g_set_error (error, BASE_ERROR, BASE_ERROR_FORMAT, "signature: not a CAdES signature in the form that docs/formats.md allows");
         return FALSE;
     }
@@ -432,11 +474,11 @@ check_all (Cades *self, Walk *w, const void *p7s, gsize p7s_len, const void *dat
     self->spki_sha256 = signer_spki_sha256 (self->signer);
     return check_signing_certificate (self, w, suite, bound, error) && check_chain (self, bound, error) && check_digest (w, suite, data, len, error)
            && check_value (self, w, suite, error) && read_time (self, w, error) && check_with_openssl (p7s, p7s_len, data, len, error)
-           && check_timestamp (self, w, error);
+           && check_timestamp (self, w, error) && check_declaration (self, w, countersignature, error);
 }
 
-Cades *
-cades_verify (const void *p7s, gsize p7s_len, const void *data, gsize len, GError **error)
+static Cades *
+judge (const void *p7s, gsize p7s_len, const void *data, gsize len, gboolean countersignature, GError **error)
 {
     if (p7s_len > CADES_MAX_LEN || len > G_MAXINT) {
         g_set_error (error, BASE_ERROR, BASE_ERROR_LIMIT, "signature: larger than %d bytes", CADES_MAX_LEN);
@@ -444,9 +486,28 @@ cades_verify (const void *p7s, gsize p7s_len, const void *data, gsize len, GErro
     }
     g_autoptr (Cades) self = g_new0 (Cades, 1);
     Walk w = { 0 };
-    gboolean ok = check_all (self, &w, p7s, p7s_len, data != NULL ? data : "", len, error);
+    gboolean ok = check_all (self, &w, p7s, p7s_len, data != NULL ? data : "", len, countersignature, error);
     ERR_clear_error ();
     return ok ? g_steal_pointer (&self) : NULL;
+}
+
+Cades *
+cades_verify (const void *p7s, gsize p7s_len, const void *data, gsize len, GError **error)
+{
+    return judge (p7s, p7s_len, data, len, FALSE, error);
+}
+
+Cades *
+cades_verify_countersignature (const void *p7s, gsize p7s_len, const void *data, gsize len, GError **error)
+{
+    return judge (p7s, p7s_len, data, len, TRUE, error);
+}
+
+GBytes *
+cades_value (const void *p7s, gsize p7s_len)
+{
+    Walk w = { 0 };
+    return p7s_len <= CADES_MAX_LEN && walk (&w, p7s, p7s_len) ? g_bytes_new (w.signature.p, w.signature.len) : NULL;
 }
 
 void

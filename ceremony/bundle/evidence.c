@@ -172,11 +172,16 @@ key (const GPtrArray *events)
 {
     static const char *const keys[] = { "algorithm", "label", "id", "mechanism", "spki_sha256", "recovered", NULL };
     const Event *generated = events_last (events, "key.generated"), *request = events_last (events, "request.made");
+    const Event *countersigned = events_last (events, "request.countersigned");
     if (generated == NULL)
         return json_null ();
     json_t *object = json_object ();
     take_all (object, generated->data, keys);
     take (object, "csr_sha256", request != NULL ? request->data : NULL, "csr_sha256");
+    if (countersigned != NULL) {
+        take (object, "countersignature_sha256", countersigned->data, "signature_sha256");
+        take (object, "declaration_sha256", countersigned->data, "declaration_sha256");
+    }
     json_object_set_new (object, "uses", json_integer (events_count (events, "key.using")));
     return object;
 }

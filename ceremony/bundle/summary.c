@@ -263,6 +263,12 @@ show_evidence (Page *page, const json_t *derived)
     line (page, "Final", "%s: compare them with the words that you noted", final);
     line (page, "Journal", "%s events; %s QR codes in the picture; parts recorded: %u", events, codes, (guint) json_array_size (at (evidence, "parts")));
     line (page, "Frames", "%s dropped of %s", dropped, asked);
+    if (json_is_object (at (evidence, "countersignature"))) {
+        const json_t *by = at (evidence, "countersignature");
+        line (page, "Countersigned", "by %s, %s, at %s; %s; module %s %s, %s level %s, certificate %s", text_of (at (by, "service"), "name"), text_of (at (by, "service"), "operator"),
+              text_of (by, "signed_at"), text_of (by, "authentication"), text_of (at (by, "module"), "vendor"), text_of (at (by, "module"), "model"),
+              text_of (at (by, "module"), "scheme"), text_of (at (by, "module"), "level"), text_of (at (by, "module"), "certificate"));
+    }
     line (page, "Attestation", "files read from the token: %u", (guint) json_array_size (at (evidence, "attestations")));
 }
 

@@ -14,8 +14,8 @@
 #define FILE_MAX (256 * 1024)
 #define SECURITY_LEVEL 2                    /* of OpenSSL: 112 bits, so no SHA-1 and no RSA below 2048 in an issued chain */
 
-enum { ORDER, APPLIANCE, WITNESS, REVIEWER, TSA, VENDOR, N_ROLES };
-static const char *const role_names[N_ROLES] = { "order", "appliance", "witness", "reviewer", "tsa", "vendor" };
+enum { ORDER, APPLIANCE, WITNESS, REVIEWER, SERVICE, TSA, VENDOR, N_ROLES };
+static const char *const role_names[N_ROLES] = { "order", "appliance", "witness", "reviewer", "service", "tsa", "vendor" };
 
 typedef struct { char *source, *spki_sha256; } Pin;
 typedef struct { char *source, *file; X509 *cert; char *eku, *policy; } Issuer;

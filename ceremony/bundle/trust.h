@@ -1,7 +1,7 @@
 /* Trust: a folder with what is believed, by role. Nothing is trusted by default.
  *   ROLE/NAME.pem   PUBLIC KEY or CERTIFICATE: pinned by its SubjectPublicKeyInfo
  *   ROLE/NAME.yaml  issuer: FILE.crt (PEM beside it), and eku: OID or policy: OID that a signer must carry (one of them is needed);  note: text
- * Roles: order appliance witness reviewer tsa vendor. */
+ * Roles: order appliance witness reviewer service tsa vendor. */
 #pragma once
 #include "ceremony/bundle/cades.h"
 

@@ -8,6 +8,7 @@ int command_appliance (int argc, char **argv);
 int command_attest (int argc, char **argv);
 int command_keycheck (int argc, char **argv);
 int command_challenge (int argc, char **argv);
+int command_countersign (int argc, char **argv);
 int command_extract (int argc, char **argv);
 int command_order (int argc, char **argv);
 int command_list (int argc, char **argv);

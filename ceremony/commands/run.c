@@ -21,7 +21,10 @@ static const char run_help[] =
     "  --tsa URL               an RFC 3161 authority that timestamps the opening and the final checkpoint\n"
     "  --home DIR              where keys and ceremonies lie; default: $CEREMONY_HOME, else ~/.local/share/ceremony\n"
     "  --witness-token URI     a local witness signs with this token at the end, where the policy allows it (local_seal: token);\n"
-    "  --secret-file FILE      then also the secret of the challenge, which the statement discloses\n\n"
+    "  --secret-file FILE      then also the secret of the challenge, which the statement discloses\n"
+    "  --service-token URI, --service-declaration FACTS\n"
+    "                          a signing service countersigns the request here with this token, declaring these facts, where the policy allows it\n"
+    "                          (local_countersignature: token)\n\n"
     "Exit status: 0 the evidence is closed, 1 it is closed as aborted, 2 nothing was begun, 3 interrupted: `ceremony resume` goes on.\n";
 
 static const char resume_help[] =
@@ -101,6 +104,7 @@ take_text (RunSetup *setup, int argc, char **argv, int *i)
         { "--token", &setup->token_uri }, { "--module", &setup->module_path }, { "--camera", &setup->camera }, { "--audio", &setup->audio },
         { "--home", &setup->home }, { "--witness-token", &setup->witness_token }, { "--secret-file", &setup->secret_path },
         { "--tsa", &setup->tsa_url },
+        { "--service-token", &setup->service_token }, { "--service-declaration", &setup->service_facts },
     };
     for (gsize n = 0; n < G_N_ELEMENTS (table); n++)
         if (strcmp (argv[*i], table[n].name) == 0 && *i + 1 < argc) {

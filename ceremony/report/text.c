@@ -6,7 +6,7 @@
 
 /* A reader's way through a bundle; a family that isn't named here comes last. */
 static const char *const reading_order[] = {
-    "rehearsal", "clip", "container", "signatures", "order", "journal", "people", "script", "challenge", "sequence", "key", "device", "tracks", "statement",
+    "rehearsal", "clip", "container", "signatures", "order", "journal", "people", "script", "challenge", "sequence", "key", "device", "service", "tracks", "statement",
 };
 
 typedef struct {

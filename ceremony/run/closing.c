@@ -146,6 +146,10 @@ add_key_files (Run *run, GPtrArray *items)
         add_file (run, items, "key/public.pem");
         add_file (run, items, "key/request.csr");
     }
+    if (run_last_event (run, "request.countersigned")) {
+        add_file (run, items, "key/request.p7s");
+        add_file (run, items, "key/declaration.json");
+    }
     for (guint i = 1; i <= proofs; i++) {
         g_autofree char *txt = g_strdup_printf ("key/possession-%u.txt", i), *sig = g_strdup_printf ("key/possession-%u.sig", i);
         add_file (run, items, txt);

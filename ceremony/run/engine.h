@@ -8,6 +8,7 @@
 #include "ceremony/base/file.h"
 #include "ceremony/bundle/appliance.h"
 #include "ceremony/bundle/challenge.h"
+#include "ceremony/bundle/signer.h"
 #include "ceremony/bundle/order.h"
 #include "ceremony/journal/journal.h"
 #include "ceremony/run/run.h"
@@ -42,6 +43,7 @@ struct Run {
 
     TokenModules *modules;
     Token      *token;          /* NULL until opened in this sitting */
+    Signer     *service;        /* who countersigned in this sitting: closing its token would close the ceremony's sessions too */
     TokenKey   *key;            /* the pair, NULL until generated or found again in this sitting */
 
     GMainContext *context;

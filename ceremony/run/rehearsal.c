@@ -185,8 +185,11 @@ prepare (Rehearsal *self, const RehearsalOptions *options, GError **error)
     setup->rehearsal = TRUE;
     setup->fast = options->fast;
     setup->witness_key = path_in (options->home, "witness.pem");
+    setup->service_key = path_in (options->home, "service.pem");
+    setup->service_facts = child_script_path ("signing-service-facts.yaml");
     return setup->module_path != NULL && make_role (options->home, self->trust_dir, "order", "Rehearsal CA", error) &&
-           make_role (options->home, self->trust_dir, "witness", "Rehearsal witness", error) && make_secret (self, options->home, error) &&
+           make_role (options->home, self->trust_dir, "witness", "Rehearsal witness", error) &&
+           make_role (options->home, self->trust_dir, "service", "Rehearsal signing service", error) && make_secret (self, options->home, error) &&
            make_order (self, options, error);
 }
 

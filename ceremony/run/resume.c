@@ -155,7 +155,7 @@ opened_data (Run *run)
     g_autoptr(json_t) described = appliance_describe (run->appliance);
     json_t *subscriber = order ? json_object_get (order, "subscriber") : NULL;
     json_t *data = json_pack ("{s:s,s:s,s:b,s:s,s:{s:s,s:s,s:s},s:{s:s,s:s,s:s},s:s,s:s,s:s,s:s,s:s?,s:o,s:{s:O,s:O},s:o,s:o,s:s,s:s}",
-        "ceremony", run->id, "origin", run->origin, "rehearsal", (int) run->setup->rehearsal, "method", "6.2.7.4.2-6",
+        "ceremony", run->id, "origin", run->origin, "rehearsal", (int) run->setup->rehearsal, "method", script_method (run->script),
         "script", "title", run->script->title, "version", run->script->version, "sha256", run->script->sha256,
         "policy", "title", run->policy->title, "version", run->policy->version, "sha256", run->policy->sha256,
         "algorithm", run->algorithm, "label", run->label, "subject", run->subject, "presence", presence[run->policy->presence], "challenge_commitment", commitment,

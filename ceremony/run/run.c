@@ -49,6 +49,8 @@ copy_setup (const RunSetup *setup)
     make_absolute (&copy->module_path);
     make_absolute (&copy->secret_path);
     make_absolute (&copy->witness_key);
+    make_absolute (&copy->service_key);
+    make_absolute (&copy->service_facts);
     return copy;
 }
 
@@ -74,6 +76,7 @@ run_free (Run *run)
     if (run->modules)
         run_quiet (run);
     g_clear_pointer (&run->key, token_key_free);
+    g_clear_pointer (&run->service, signer_free);
     g_clear_pointer (&run->token, token_close);
     g_clear_pointer (&run->modules, token_modules_free);
     run_loud (run);

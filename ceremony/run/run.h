@@ -28,6 +28,9 @@ typedef struct {
     char *witness_key;          /* rehearsal: PEM or PKCS#12 of the witness; sealed in `run` without asking for the file */
     char *tsa_url;              /* RFC 3161 authority to timestamp the opening and the final checkpoint; NULL: none */
     char *witness_token;        /* RFC 7512 URI of the witness's token, where policy's local_seal says token */
+    char *service_facts;        /* what a signing service declares of itself (docs/formats.md), where it countersigns in `run` */
+    char *service_key;          /* rehearsal: PEM or PKCS#12 of the signing service */
+    char *service_token;        /* RFC 7512 URI of the signing service's token, where policy's local_countersignature says token */
 } RunSetup;
 RunSetup *run_setup_new (void);             /* all NULL, FALSE, 0 */
 void      run_setup_free (RunSetup *self);
@@ -43,6 +46,7 @@ typedef struct Run Run;
  *   person.name: person.initials: person.employer: person.title: person.qualification: person.approval:       TEXT
  *   person.identified_by: token token.shared      CHOICE        pin pin.context                               PIN
  *   attach.file attach.description: attest.file   TEXT (an empty file name ends)     pin.attest PIN       attest.refused CHOICE (keep, add files)
+ *   countersign.how (here, elsewhere; only where a signer is at hand) countersign.refused (keep, other files)   CHOICE   countersign.folder TEXT   pin.service PIN
  *   challenge (WORDS) challenge.own (TEXT): the opening checkpoint's note is in the question's qr
  *   unplug.out unplug.in   CONTINUE: shown while the token is being watched; answering gives up waiting
  * when something went wrong:

@@ -7,6 +7,7 @@
 static const struct { const char *key; gsize offset; } texts[] = {
     TEXT (order_path), TEXT (script_path), TEXT (policy_path), TEXT (trust_dir), TEXT (home), TEXT (origin_domain), TEXT (algorithm), TEXT (label), TEXT (subject),
     TEXT (place), TEXT (region), TEXT (token_uri), TEXT (module_path), TEXT (camera), TEXT (audio), TEXT (secret_path), TEXT (witness_key), TEXT (witness_token), TEXT (tsa_url),
+    TEXT (service_facts), TEXT (service_key), TEXT (service_token),
 };
 static const struct { const char *key; gsize offset; } flags[] = {
     TEXT (unchecked_order), TEXT (module_only), TEXT (rehearsal), TEXT (fast),

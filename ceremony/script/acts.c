@@ -32,6 +32,8 @@ const ActInfo act_table[] = {
       LIST ("request.made") },
     { "attest", "The device's own evidence of where the key was born is collected and judged.", "generate", ACT_NEEDS_TOKEN | ACT_ONCE, LIST ("files", "ak"),
       LIST ("attestation.read") },
+    { "countersign", "A signing service countersigns the request, with its declaration.", "request", ACT_ONCE, LIST ("folder"),
+      LIST ("request.countersigned") },
     { "unplug", "At the witness's moment the token is pulled out and put back, read again, and signs a second nonce.", "request",
       ACT_NEEDS_TOKEN | ACT_ONCE, NULL, LIST ("token.removed", "token.returned", "token.unlocked", "attributes.read", "possession.proved") },
     { "attach", "Files are hashed, described and attached to the evidence.", NULL, 0, LIST ("files", "description"), NULL },

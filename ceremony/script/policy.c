@@ -13,7 +13,7 @@
 
 typedef struct {
     Policy    policy;
-    char     *format, *presence, *local_seal, *challenge, *history;
+    char     *format, *presence, *local_seal, *challenge, *history, *local_countersignature;
     YamlNode *levels;
 } PolicyFile;
 
@@ -37,6 +37,8 @@ static const YamlField policy_fields[] = {
     { "timestamp_required", FIELD_BOOL, FALSE, offsetof (PolicyFile, policy.timestamp_required), 0, 0 },
     { "attestation_required", FIELD_BOOL, FALSE, offsetof (PolicyFile, policy.attestation_required), 0, 0 },
     { "sole_device", FIELD_BOOL, FALSE, offsetof (PolicyFile, policy.sole_device), 0, 0 },
+    { "countersignature_required", FIELD_BOOL, FALSE, offsetof (PolicyFile, policy.countersignature_required), 0, 0 },
+    { "local_countersignature", FIELD_TEXT, FALSE, offsetof (PolicyFile, local_countersignature), 1, 20 },
     { "history", FIELD_TEXT, FALSE, offsetof (PolicyFile, history), 1, 40 },
     { "levels", FIELD_MAP, FALSE, offsetof (PolicyFile, levels), 0, 0 },
     { NULL, 0, FALSE, 0, 0, 0 },
@@ -100,6 +102,7 @@ check_policy (const char *name, const YamlNode *root, PolicyFile *file, GPtrArra
         yaml_problem (problems, name, yaml_get (root, "format"), "format: this program reads \"%s\"", POLICY_FORMAT);
     policy->presence = one_of (name, root, "presence", file->presence, presences, problems);
     policy->local_seal = one_of (name, root, "local_seal", file->local_seal, seals, problems);
+    policy->local_countersignature = one_of (name, root, "local_countersignature", file->local_countersignature, seals, problems);
     policy->challenge = one_of (name, root, "challenge", file->challenge, challenges, problems);
     policy->unknown_history_allowed = one_of (name, root, "history", file->history, histories, problems) == 1;
     for (guint i = 0; policy->algorithms != NULL && policy->algorithms[i] != NULL; i++)
@@ -127,6 +130,7 @@ policy_parse (const char *name, const void *data, gsize len, GError **error)
     g_free (file.local_seal);
     g_free (file.challenge);
     g_free (file.history);
+    g_free (file.local_countersignature);
     if (!yaml_problems_end (problems, error)) {
         policy_clear (&file.policy);
         return NULL;

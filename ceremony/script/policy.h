@@ -12,6 +12,7 @@ typedef struct {
     char *title, *version;
     PolicyPresence presence;
     PolicySeal local_seal;
+    PolicySeal local_countersignature;      /* who may countersign the request inside of `run` */
     PolicyChallenge challenge;
     char **algorithms;          /* NULL-terminated */
     gint64 qr_gap_ms;           /* longest time in a part without a new QR */
@@ -20,7 +21,7 @@ typedef struct {
     gint64 drops_per_mille;     /* dropped frames of those asked for */
     gint64 clock_drift_ms;
     gint64 max_sittings;        /* 0: any */
-    gboolean order_required, camera_required, audio_required, timestamp_required, attestation_required, sole_device;
+    gboolean order_required, camera_required, audio_required, timestamp_required, attestation_required, sole_device, countersignature_required;
     gboolean unknown_history_allowed;
     GHashTable *levels;         /* check id → GINT_TO_POINTER (PolicyLevel); not in it: LEVEL_REQUIRE */
     char sha256[65];

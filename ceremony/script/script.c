@@ -260,3 +260,9 @@ script_step (const Script *self, const char *id)
     }
     return NULL;
 }
+
+const char *
+script_method (const Script *self)
+{
+    return act_seen (self, "countersign") ? "6.2.7.4.2-7" : "6.2.7.4.2-6";
+}

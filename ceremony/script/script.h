@@ -29,6 +29,8 @@ Script *script_parse (const char *name, const void *data, gsize len, GError **er
 Script *script_load (const char *path, GError **error);
 void    script_free (Script *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (Script, script_free)
+/* The method of CSBR 6.2.7.4.2 that it is held for: "6.2.7.4.2-7" where a signing service countersigns, else "6.2.7.4.2-6". */
+const char *script_method (const Script *self);
 ScriptStep *script_step (const Script *self, const char *id);   /* borrowed or NULL */
 /* The paper script: a table of step, activity, read-aloud text, initials, time, with title, version and SHA-256; @width columns. g_free. */
 char *script_print (const Script *self, guint width);

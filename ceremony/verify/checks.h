@@ -10,6 +10,7 @@
 #include "ceremony/bundle/tsa.h"
 #include "ceremony/journal/event.h"
 #include "ceremony/script/acts.h"
+#include "ceremony/verify/countersigned.h"
 #include "ceremony/verify/verify.h"
 
 #define SIGNATURES_MAX 3
@@ -37,7 +38,7 @@ typedef struct {                        /* what policies in force ask, the stric
     PolicySeal      local_seal;
     PolicyChallenge challenge;
     gint64 qr_gap_ms, liveness_ms, drops_per_mille, clock_drift_ms, max_sittings, camera_still_ms;
-    gboolean order_required, camera_required, audio_required, timestamp_required, attestation_required, sole_device, unknown_history_allowed;
+    gboolean order_required, camera_required, audio_required, timestamp_required, attestation_required, sole_device, unknown_history_allowed, countersignature_required;
 } Rule;
 
 typedef struct {
@@ -68,6 +69,7 @@ typedef struct {
     EVP_PKEY  *key;                     /* of the request */
     GBytes    *spki;
     json_t    *attested;                /* vendor, model, serial, firmware by a genuine attestation; NULL where there is none */
+    Countersigned *countersigned;       /* NULL where no signing service's countersignature is there, or it couldn't be judged */
     guint8     challenge[CHALLENGE_LEN];
     const Event *opened, *closed, *given, *generating, *generated;   /* given: the challenge that the generation answers */
     /* the last entry peeked into, where the container is in memory */
@@ -143,6 +145,7 @@ PolicyLevel rule_level (const Context *c, const char *check_id);
     X (challenge_opening) X (challenge_commitment) X (challenge_computed) X (sequence_generation) \
     X (key_id) X (key_unique) X (key_match) X (key_algorithm) X (key_request) X (key_attributes) X (key_possession) X (key_uses) X (key_quality) \
     X (key_recovered) X (device_consistent) X (device_sole) X (presence_unplug) X (attestation) X (key_history) X (module_suitable) \
+    X (service_signature) X (service_trust) X (service_declaration) X (service_module) \
     X (timestamps) X (statement_consistent) X (statement_opinion) X (witness_key_place) X (interruptions) X (deviations) \
     X (camera_real) X (tracks_files) X (tracks_chunks) X (tracks_container) X (tracks_drops) X (tracks_cover) X (camera_live) X (sound_live) X (pictures_codes)
 #define CHECK_DECLARE(name) CheckResult check_##name (Context *c);

@@ -26,6 +26,8 @@ static const Place places[] = {
     { "video/####.mkv", STAGE_EVIDENCE, FALSE },
     { "terminal/####.cast", STAGE_EVIDENCE, FALSE },
     { "key/request.csr", STAGE_EVIDENCE, FALSE },
+    { "key/request.p7s", STAGE_EVIDENCE, FALSE },
+    { "key/declaration.json", STAGE_EVIDENCE, FALSE },
     { "key/public.pem", STAGE_EVIDENCE, FALSE },
     { "key/possession-*", STAGE_EVIDENCE, FALSE },      /* key.possession counts them */
     { "key/attestation/*", STAGE_EVIDENCE, FALSE },

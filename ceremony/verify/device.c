@@ -50,7 +50,7 @@ check_module_suitable (Context *c)
     }
     if (state == MODULE_REVOKED)
         flaw (c, CHECK_FAIL, found, "the certificate %s of %s %s was revoked", row->certificate ? row->certificate : "", row->vendor, row->model);
-    else if (!module_suits (row, 2))
+    else if (!module_suits (row, events_of (c, "request.countersigned")->len ? 3 : 2))     /* a signing service's: CSBR 6.2.7.3 */
         flaw (c, CHECK_FAIL, found, "%s level %s is less than the rules ask for", row->scheme, row->level);
     else if (state == MODULE_HISTORICAL)
         flaw (c, CHECK_WARN, found, "the certificate %s of %s %s is historical", row->certificate ? row->certificate : "", row->vendor, row->model);

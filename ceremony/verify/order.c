@@ -107,6 +107,8 @@ check_files (Context *c)
         flaw (c, CHECK_FAIL, c->opened, "the ceremony followed another script than the one in the bundle");
     if (!g_str_equal (member2 (opened, "policy", "sha256"), c->policy->sha256))
         flaw (c, CHECK_FAIL, c->opened, "the ceremony was held under another policy than the one in the bundle");
+    if (!g_str_equal (member (opened, "method"), script_method (c->script)))
+        flaw (c, CHECK_FAIL, c->opened, "the ceremony was opened for method %s, its script is one of method %s", member (opened, "method"), script_method (c->script));
     if (!g_str_has_suffix (member (opened, "origin"), origin_end))
         flaw (c, CHECK_FAIL, c->opened, "the journal's origin '%s' isn't that of ceremony '%s'", member (opened, "origin"), member (opened, "ceremony"));
 }

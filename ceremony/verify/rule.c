@@ -31,6 +31,7 @@ take (Rule *rule, const Policy *policy)
     EITHER (timestamp_required);
     EITHER (attestation_required);
     EITHER (sole_device);
+    EITHER (countersignature_required);
 #undef LEAST
 #undef EITHER
     if (first || (policy->max_sittings && (!rule->max_sittings || policy->max_sittings < rule->max_sittings)))

@@ -115,7 +115,7 @@ static void
 check_once (Context *c)
 {
     static const char *const types[] = { "token.inventoried", "key.absent", "opening.committed", "challenge.given", "liveness.shown", "representation.agreed",
-                                         "request.made", "fingerprint.read" };
+                                         "request.made", "request.countersigned", "fingerprint.read" };
 
     for (gsize i = 0; i < G_N_ELEMENTS (types); i++) {
         const GPtrArray *list = events_of (c, types[i]);

@@ -1,7 +1,5 @@
 /* Signatures of the container: who signed what, in which role, and whether that role is theirs by the trust folder. */
 #include <string.h>
-#include <openssl/cms.h>
-#include <openssl/err.h>
 #include "ceremony/verify/checks.h"
 
 #define CLOCK_SLACK_MS (5 * 60 * 1000)
@@ -34,31 +32,13 @@ role_of (Context *c, guint index)
     return role;
 }
 
-/* The bytes that a signature timestamp is over: the signature's value (EN 319 122-1, 5.3). */
-static GBytes *
-signature_value (GBytes *p7s)
-{
-    gsize len;
-    const guint8 *p = g_bytes_get_data (p7s, &len);
-    CMS_ContentInfo *cms = d2i_CMS_ContentInfo (NULL, &p, len);
-    STACK_OF(CMS_SignerInfo) *infos = cms ? CMS_get0_SignerInfos (cms) : NULL;
-    GBytes *value = NULL;
-
-    if (infos && sk_CMS_SignerInfo_num (infos) == 1) {
-        const ASN1_OCTET_STRING *octets = CMS_SignerInfo_get0_signature (sk_CMS_SignerInfo_value (infos, 0));
-        value = g_bytes_new (ASN1_STRING_get0_data (octets), ASN1_STRING_length (octets));
-    }
-    CMS_ContentInfo_free (cms);
-    ERR_clear_error ();
-    return value;
-}
-
 /* A timestamp that a trusted TSA gave fixes the time; else it is the signer's own word. */
 static void
 judge_time (Context *c, Signed *sig)
 {
-    gsize len, token_len;
-    g_autoptr(GBytes) value = sig->cades->timestamp ? signature_value (sig->p7s) : NULL;
+    gsize len, token_len, p7s_len;
+    const void *p7s = g_bytes_get_data (sig->p7s, &p7s_len);
+    g_autoptr(GBytes) value = sig->cades->timestamp ? cades_value (p7s, p7s_len) : NULL;
     g_autoptr(GError) error = NULL;
     g_autofree char *why = NULL;
     X509 *tsa = NULL;

@@ -106,6 +106,14 @@ static const Check checks[] = {
       check_key_history },
     { { "module.suitable", "device", "The device is a hardware crypto module certified as the rules ask.", "CSBR 6.2.7.4.1 (7)-(9)" }, EV, FALSE,
       check_module_suitable },
+    { { "service.signature", "service", "A signing service countersigned exactly this request.", "CSBR 6.2.7.4.2 (7)" }, EV, FALSE,
+      check_service_signature },
+    { { "service.trust", "service", "The countersignature is by a signing service that is trusted, and that played no other part.", "CSBR 6.2.7.3" }, EV, FALSE,
+      check_service_trust },
+    { { "service.declaration", "service", "The signing service's declaration is the one that was countersigned, whole, and about this request.", "CSBR 6.2.7.3" }, EV, FALSE,
+      check_service_declaration },
+    { { "service.module", "service", "The module that the signing service declares is certified as the rules ask of such a service.", "CSBR 6.2.7.3" }, EV, FALSE,
+      check_service_module },
     { { "host.program", "sequence", "The program that held the ceremony is named by its digest.", "CSBR 6.2.7.4.2 (3)" }, EV, FALSE, check_host_program },
     { { "clock.ntp", "sequence", "The appliance's clock was right.", "CSBR 5.4.1.1" }, EV, FALSE, check_clock_ntp },
     { { "interruptions", "sequence", "The ceremony was held in one sitting.", "CSBR 6.1.1.1" }, EV, FALSE, check_interruptions },
@@ -370,6 +378,7 @@ context_clear (Context *c)
     g_clear_pointer (&c->people, json_decref);
     g_clear_pointer (&c->statement, json_decref);
     g_clear_pointer (&c->attested, json_decref);
+    g_clear_pointer (&c->countersigned, countersigned_free);
     g_clear_pointer (&c->decision, json_decref);
     g_clear_pointer (&c->script, script_free);
     g_clear_pointer (&c->policy, policy_free);

@@ -20,6 +20,7 @@ static const struct { const char *name; ActFunc func; } table[] = {
     { "prove", act_prove },
     { "request", act_request },
     { "attest", act_attest },
+    { "countersign", act_countersign },
     { "unplug", act_unplug },
     { "attach", act_attach },
     { "fingerprint", act_fingerprint },

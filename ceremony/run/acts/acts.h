@@ -23,9 +23,13 @@ gboolean act_generate (Run *run, const ScriptStep *step, GError **error);
 gboolean act_attributes (Run *run, const ScriptStep *step, GError **error);
 gboolean act_prove (Run *run, const ScriptStep *step, GError **error);
 gboolean act_request (Run *run, const ScriptStep *step, GError **error);
+gboolean act_countersign (Run *run, const ScriptStep *step, GError **error);
 gboolean act_unplug (Run *run, const ScriptStep *step, GError **error);
 gboolean act_attach (Run *run, const ScriptStep *step, GError **error);
 gboolean act_attest (Run *run, const ScriptStep *step, GError **error);
 gboolean act_fingerprint (Run *run, const ScriptStep *step, GError **error);
 gboolean act_deviations (Run *run, const ScriptStep *step, GError **error);
 gboolean act_close (Run *run, const ScriptStep *step, GError **error);
+
+/* Writes @bytes to @folder/@name in the ceremony's folder, in place of what an interrupted sitting left there. */
+gboolean act_write_in (const Run *run, const char *folder, const char *name, GBytes *bytes, GError **error);

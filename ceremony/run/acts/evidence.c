@@ -46,8 +46,8 @@ names_new (void)
     return g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
 }
 
-static gboolean
-write_in (const Run *run, const char *folder, const char *name, GBytes *bytes, GError **error)
+gboolean
+act_write_in (const Run *run, const char *folder, const char *name, GBytes *bytes, GError **error)
 {
     g_autofree char *dir = g_build_filename (run->folder, folder, NULL), *path = g_build_filename (dir, name, NULL);
 
@@ -128,7 +128,7 @@ attach (Run *run, const char *path, GBytes *bytes, const char *description, GErr
     g_autoptr(GHashTable) taken = attached_names (run);
     g_autofree char *name = plain_name (path, taken), *hash = sha256_hex (g_bytes_get_data (bytes, NULL), g_bytes_get_size (bytes));
 
-    if (!write_in (run, "attachments", name, bytes, error)
+    if (!act_write_in (run, "attachments", name, bytes, error)
         || !run_event (run, "file.attached", "appliance", json_pack ("{s:s,s:s,s:I,s:s}", "name", name, "sha256", hash, "length",
                        (json_int_t) g_bytes_get_size (bytes), "description", description), error))
         return FALSE;
@@ -394,7 +394,7 @@ keep (Run *run, const Collecting *self, const AttestResult *result, GError **err
     for (guint i = 0; i < self->inputs->len; i++) {
         const AttestInput *input = g_ptr_array_index (self->inputs, i);
         g_autofree char *hash = sha256_hex (g_bytes_get_data (input->bytes, NULL), g_bytes_get_size (input->bytes));
-        if (!write_in (run, "key/attestation", input->name, input->bytes, error))
+        if (!act_write_in (run, "key/attestation", input->name, input->bytes, error))
             return FALSE;
         json_array_append_new (files, json_pack ("{s:s,s:s}", "name", input->name, "sha256", hash));
     }
