@@ -531,7 +531,7 @@ load (void)
         return;
     }
     forge_init (&f, world);
-    f.decided = f.unplugged = TRUE;
+    f.decided = f.unplugged = f.countersigned = TRUE;
     f.policy = "presence: unplug";
     bundle = forge_bytes (&f);
     trust = world->trust;

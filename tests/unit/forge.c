@@ -6,6 +6,7 @@
 #include "ceremony/base/encode.h"
 #include "ceremony/base/file.h"
 #include "ceremony/bundle/challenge.h"
+#include "ceremony/bundle/countersignature.h"
 #include "ceremony/bundle/order.h"
 #include "ceremony/bundle/statement.h"
 #include "ceremony/script/acts.h"
@@ -61,7 +62,8 @@ static const char modules_yaml[] =
     "  - {vendor: Example, model: T1, scheme: FIPS 140-3, certificate: \"1\", level: \"2\", state: active, source: \"https://example.com/1\"}\n"
     "  - {vendor: Example, model: T2, scheme: FIPS 140-2, certificate: \"2\", level: \"1\", state: active, source: \"https://example.com/2\"}\n"
     "  - {vendor: Example, model: T3, scheme: FIPS 140-2, certificate: \"3\", level: \"3\", state: historical, source: \"https://example.com/3\"}\n"
-    "  - {vendor: Example, model: T4, scheme: FIPS 140-2, certificate: \"4\", level: \"3\", state: revoked, source: \"https://example.com/4\"}\n";
+    "  - {vendor: Example, model: T4, scheme: FIPS 140-2, certificate: \"4\", level: \"3\", state: revoked, source: \"https://example.com/4\"}\n"
+    "  - {vendor: Example, model: T5, scheme: FIPS 140-3, certificate: \"5\", level: \"3\", state: active, source: \"https://example.com/5\"}\n";
 
 static char *
 vendors_make (const ForgeWorld *w)
@@ -94,6 +96,7 @@ forge_world_new (void)
     w->witness = signer_make ("Wanda Witness");
     w->ca = signer_make ("Example CA");
     w->reviewer = signer_make ("Rita Reviewer");
+    w->service = signer_make ("Example Signing");
     w->stranger = signer_make ("Wanda Witness");
     trust = g_build_filename (w->dir, "trust", NULL);
     write_pem (trust, "appliance", w->appliance->cert, NULL);
@@ -101,6 +104,7 @@ forge_world_new (void)
     write_pem (trust, "witness", w->witness->cert, NULL);
     write_pem (trust, "order", w->ca->cert, NULL);
     write_pem (trust, "reviewer", w->reviewer->cert, NULL);
+    write_pem (trust, "service", w->service->cert, NULL);
     w->trust = trust_load (trust, &error);
     g_assert_no_error (error);
     w->vendors = vendors_make (w);
@@ -118,6 +122,7 @@ forge_world_free (ForgeWorld *w)
     signer_free (w->witness);
     signer_free (w->ca);
     signer_free (w->reviewer);
+    signer_free (w->service);
     signer_free (w->stranger);
     trust_free (w->trust);
     g_free (w->modules);
@@ -159,7 +164,7 @@ static const char *const policy_lines[] = {
     "format: ceremony/policy/v1", "title: Forged policy", "version: \"1.0\"", "presence: none", "local_seal: token", "challenge: words",
     "algorithms: [ec-p256, rsa-3072]", "qr_gap_ms: 10000", "liveness_ms: 120000", "drops_per_mille: 50", "camera_still_ms: 10000", "clock_drift_ms: 500", "max_sittings: 0",
     "order_required: true", "camera_required: true", "audio_required: false", "timestamp_required: false", "attestation_required: false",
-    "sole_device: false", "history: born-here", NULL,
+    "sole_device: false", "history: born-here", "countersignature_required: false", NULL,
 };
 
 static char *
@@ -297,6 +302,7 @@ forge_clear (Forge *f)
     g_clear_pointer (&f->order_manifest, g_bytes_unref);
     g_clear_pointer (&f->order_p7s, g_bytes_unref);
     EVP_PKEY_free (f->key);
+    g_clear_pointer (&f->csr, g_bytes_unref);
 }
 
 void
@@ -504,7 +510,7 @@ open_ceremony (Forge *f)
     if (f->order_json)
         order_sha = sha256_hex (g_bytes_get_data (f->order_json, NULL), g_bytes_get_size (f->order_json));
     data = json_pack ("{s:s, s:s, s:b, s:s, s:o, s:{s:s, s:s, s:s}, s:{s:s, s:s, s:s}, s:{s:s, s:s, s:s}, s:s, s:s, s:s, s:s, s:o, s:o, s:{s:s, s:s}, s:o, s:{s:i, s:i}, s:s, s:s}",
-                      "ceremony", f->ceremony, "origin", f->origin, "rehearsal", f->rehearsal, "method", "6.2.7.4.2-6", "order",
+                      "ceremony", f->ceremony, "origin", f->origin, "rehearsal", f->rehearsal, "method", script_method (f->script_parsed), "order",
                       order_sha ? json_pack ("{s:s, s:s}", "id", "order-1", "sha256", order_sha) : json_null (), "script", "title", "Forged ceremony", "version", "1.0",
                       "sha256", script_sha, "policy", "title", "Forged policy", "version", "1.0", "sha256", policy_sha, "subscriber", "name", "Example Ltd", "country", "DE",
                       "registration", "HRB 1", "algorithm", "ec-p256", "label", FORGE_LABEL, "subject", FORGE_SUBJECT, "presence",
@@ -553,20 +559,20 @@ act_represent (Forge *f)
 }
 
 static json_t *
-token_json (void)
+token_json (const Forge *f)
 {
     g_autofree char *hash = sha256_hex ("module", 6);
 
     return json_pack ("{s:{s:s, s:s, s:s, s:s, s:s}, s:{s:s}, s:{s:s, s:s, s:s, s:s, s:s, s:s, s:[], s:s}, s:s, s:[], s:[s]}", "module", "path", "/usr/lib/module.so", "sha256", hash,
                       "manufacturer", "Example", "description", "Example module", "version", "1.0", "slot", "description", "slot 0", "token", "label", "tok", "manufacturer",
-                      "Example", "model", "T1", "serial", "0123456789", "hardware", "1.0", "firmware", "2.0", "flags", "pin_state", "ok", "uri",
+                      "Example", "model", f->countersigned ? "T5" : "T1", "serial", "0123456789", "hardware", "1.0", "firmware", "2.0", "flags", "pin_state", "ok", "uri",
                       "pkcs11:token=tok;serial=0123456789", "mechanisms", "algorithms", "ec-p256");
 }
 
 static void
 act_select_token (Forge *f)
 {
-    forge_emit (f, "token.found", "appliance", token_json ());
+    forge_emit (f, "token.found", "appliance", token_json (f));
     forge_emit (f, "token.unlocked", "operator", json_pack ("{s:s, s:b, s:s}", "uri", "pkcs11:token=tok;serial=0123456789", "pinpad", 0, "pin_state", "ok"));
 }
 
@@ -755,13 +761,78 @@ act_request (Forge *f)
     forge_emit (f, "key.using", "appliance", json_pack ("{s:i, s:s, s:n}", "use", ++f->uses, "purpose", "request", "digest"));
     forge_emit (f, "key.used", "appliance", json_pack ("{s:i, s:s}", "use", f->uses, "signature_sha256", sig_hash));
     forge_emit (f, "request.made", "appliance", json_pack ("{s:s, s:s, s:s}", "csr_sha256", hash, "spki_sha256", spki_hash, "subject", FORGE_SUBJECT));
-    put (f->items, "key/request.csr", bio_bytes (csr));
+    f->csr = bio_bytes (csr);
+    put (f->items, "key/request.csr", g_bytes_ref (f->csr));
     put (f->items, "key/public.pem", bio_bytes (public));
     OPENSSL_free (der);
     OPENSSL_free (spki);
     X509_REQ_free (request);
     if (f->other_request_key)
         EVP_PKEY_free (key);
+}
+
+static const char facts_yaml[] =
+    "format: ceremony/signing-service/v1\n"
+    "declared_by: Head of keys\n"
+    "service: {name: Example Signing, operator: Example Signing GmbH, country: DE}\n"
+    "authentication: {kind: multi-factor, description: passkeys, tokens_represented: true}\n"
+    "module: {vendor: Example, model: T5, scheme: FIPS 140-3, level: 3, certificate: 5}\n"
+    "isolation: {kind: partition, description: one each}\n"
+    "audit: {criteria: WebTrust, auditor: Example Audit LLP, period_from: 2025-10-01, period_to: 2026-09-30}\n"
+    "redundancy: {kind: cluster, description: two of them}\n"
+    "recovery: {kind: none, description: none}\n";
+
+/* The facts as they are, or as a lie has them: these are declared whatever they say. */
+static json_t *
+facts_make (Forge *f)
+{
+    g_autoptr(GError) error = NULL;
+    json_t *facts = declaration_facts ("facts", facts_yaml, strlen (facts_yaml), &error);
+
+    g_assert_no_error (error);
+    if (f->on_facts)
+        f->on_facts (facts);
+    return facts;
+}
+
+/* Tells of @true_signature, with the digests of what lies in its place. */
+static void
+tell_countersigned (Forge *f, GBytes *true_signature, GBytes *signature, GBytes *declaration, const json_t *json)
+{
+    const void *p7s = g_bytes_get_data (true_signature, NULL);
+    g_autoptr(Cades) cades = cades_verify_countersignature (p7s, g_bytes_get_size (true_signature), g_bytes_get_data (f->csr, NULL), g_bytes_get_size (f->csr), NULL);
+    json_t *data;
+
+    g_assert_nonnull (cades);
+    data = countersignature_describe (cades, json, signature, declaration);
+    json_object_set_new (data, "how", json_string ("brought"));
+    forge_emit (f, "request.countersigned", "appliance", data);
+}
+
+/* As the act does it, but that a lie may change the files between. */
+static void
+act_countersign (Forge *f)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(json_t) facts = facts_make (f), json = NULL;
+    g_autoptr(GBytes) signature = NULL, declaration = NULL;
+    GBytes *true_signature, *true_declaration;
+
+    g_assert_true (countersign (f->csr, facts, f->service_signer ? f->service_signer : f->world->service, NULL, &true_signature, &true_declaration, &error));
+    g_assert_no_error (error);
+    json = cjson_parse (g_bytes_get_data (true_declaration, NULL), g_bytes_get_size (true_declaration), &error);
+    g_assert_no_error (error);
+    signature = g_bytes_ref (true_signature);
+    declaration = g_bytes_ref (true_declaration);
+    if (!f->on_countersignature || f->on_countersignature (f, &signature, &declaration)) {
+        tell_countersigned (f, true_signature, signature ? signature : true_signature, declaration ? declaration : true_declaration, json);
+        if (signature)
+            put (f->items, "key/request.p7s", g_bytes_ref (signature));
+        if (declaration)
+            put (f->items, "key/declaration.json", g_bytes_ref (declaration));
+    }
+    g_bytes_unref (true_signature);
+    g_bytes_unref (true_declaration);
 }
 
 static void
@@ -794,7 +865,7 @@ static const struct { const char *act; void (*carry_out) (Forge *f); } forge_act
     { "consent", act_consent }, { "identify", act_identify }, { "clock", act_clock }, { "represent", act_represent }, { "select-token", act_select_token },
     { "show-token", act_show_token }, { "inventory", act_inventory }, { "absent", act_absent }, { "open", act_open }, { "challenge", act_challenge },
     { "liveness", act_liveness }, { "generate", act_generate }, { "attributes", act_attributes }, { "prove", act_prove }, { "request", act_request },
-    { "unplug", act_unplug }, { "fingerprint", act_fingerprint },
+    { "countersign", act_countersign }, { "unplug", act_unplug }, { "fingerprint", act_fingerprint },
 };
 
 static void
@@ -971,6 +1042,14 @@ decide_on (Forge *f, const char *path)
     g_assert_no_error (error);
 }
 
+static char *
+script_with_countersign (void)
+{
+    const char *unplug = strstr (script_yaml, "  - {id: unplug");
+
+    return g_strdup_printf ("%.*s  - {id: countersign, title: Countersign, act: countersign}\n%s", (int) (unplug - script_yaml), script_yaml, unplug);
+}
+
 char *
 forge_bundle (Forge *f)
 {
@@ -978,9 +1057,11 @@ forge_bundle (Forge *f)
     g_autoptr(GError) error = NULL;
     g_autoptr(json_t) evidence = NULL;
 
-    f->script = g_strdup (script_yaml);
+    f->script = f->countersigned ? script_with_countersign () : g_strdup (script_yaml);
     f->script_parsed = script_parse ("script.yaml", f->script, strlen (f->script), &error);
     g_assert_no_error (error);
+    if (f->countersigned && !f->countersigned_late)
+        f->base = clock_wall_ms () - 120000;
     f->policy_text = policy_make (f->policy);
     if (!f->no_order)
         order_sign (f);

@@ -9,7 +9,7 @@ typedef struct {                        /* who is who; made once a program */
     char       *dir;                    /* a fresh folder of its own; removed by forge_world_free */
     EVP_PKEY   *note_private;
     guint8      note_public[32];
-    Signer     *appliance, *witness, *ca, *reviewer, *stranger;
+    Signer     *appliance, *witness, *ca, *reviewer, *service, *stranger;
     Trust      *trust;                  /* believes all but the stranger */
     char       *vendors;                /* vendors' keys, none of which anybody has */
     char       *modules;                /* a list of suitable modules that knows the forger's token */
@@ -45,6 +45,11 @@ struct Forge {
     const char *group;                  /* the key's curve instead of P-256 */
     const char *secret;                 /* disclosed instead of the true one */
     gboolean    other_request_key, weak_clock;
+    gboolean    countersigned;          /* a signing service countersigns the request, now: two minutes after the ceremony began */
+    gboolean    countersigned_late;     /* ten */
+    Signer     *service_signer;         /* NULL: the right one */
+    void      (*on_facts) (json_t *facts);                             /* before they are declared */
+    gboolean  (*on_countersignature) (Forge *f, GBytes **signature, GBytes **declaration); /* before they are put in and told of; FALSE: neither is */
     /* state, for hooks */
     GPtrArray  *events;                 /* Event */
     MerkleTree *tree;
@@ -59,6 +64,7 @@ struct Forge {
     GBytes     *order_json, *order_manifest, *order_p7s;
     json_t     *order, *people;
     EVP_PKEY   *key;
+    GBytes     *csr;                    /* the request's file */
     guint8      challenge[8], secret_bytes[32];
     guint       part, uses, possessions, step_index;
     GString    *video, *cast;

@@ -175,6 +175,89 @@ test_every_byte (void)
     flip_all ("p256-short.pem", 2);
 }
 
+static const guint8 declared[32] = "digest of a declaration, 32 byte";
+
+static gboolean
+countersigns (const void *p7s, gsize len)
+{
+    g_autoptr (Cades) cades = cades_verify_countersignature (p7s, len, content, strlen (content), NULL);
+    return cades != NULL && memcmp (cades->declaration_sha256, declared, sizeof declared) == 0;
+}
+
+/* A countersignature: as strict, and neither kind passes for the other. */
+static void
+test_countersign (void)
+{
+    static const char *const names[] = { "p256-self.pem", "p384-full.pem", "rsa-short.pem" };
+    for (guint n = 0; n < G_N_ELEMENTS (names); n++) {
+        g_autoptr (Signer) signer = signer_of (names[n]);
+        g_autoptr (GError) error = NULL;
+        g_autoptr (GBytes) p7s = cades_countersign (signer, content, strlen (content), declared, &error), plain = sign_with (names[n]);
+        g_assert_no_error (error);
+        gsize len;
+        const guint8 *data = g_bytes_get_data (p7s, &len);
+        g_assert_true (countersigns (data, len));
+        g_assert_false (verifies (data, len));
+        g_assert_null (cades_verify_countersignature (g_bytes_get_data (plain, NULL), g_bytes_get_size (plain), content, strlen (content), &error));
+        g_assert_error (error, BASE_ERROR, BASE_ERROR_REFUSED);
+        g_assert_nonnull (strstr (error->message, "no digest of a declaration"));
+        g_autofree guint8 *changed = g_memdup2 (data, len);
+        for (gsize i = 0; i < len; i += STEP) {
+            changed[i] ^= 1u << i % 8;
+            if (countersigns (changed, len))
+                g_error ("%s: byte %" G_GSIZE_FORMAT " of the countersignature wasn't seen", names[n], i);
+            changed[i] = data[i];
+        }
+        for (gsize short_len = 0; short_len < len; short_len += STEP)
+            g_assert_false (countersigns (data, short_len));
+        g_autoptr (GBytes) value = cades_value (data, len);
+        g_assert_nonnull (value);
+        g_autofree char *path = path_of ("counter.p7s"), *script = g_strdup_printf (
+            "openssl cms -verify -binary -inform DER -in counter.p7s -content content -CAfile %s -purpose any -cades -out /dev/null 2>>log", n == 0 ? "p256-self.crt" : "root.crt");
+        g_assert_true (file_write (path, data, len, 0600, TRUE, NULL));
+        g_assert_cmpint (shell (script), ==, 0);
+    }
+}
+
+/* An attribute of another kind under that OID, or there twice: what no program of ours writes. */
+static GBytes *
+with_attribute (int type, const void *value, int len, gboolean twice)
+{
+    g_autoptr (Signer) signer = signer_of ("p256-self.pem");
+    const unsigned flags = CMS_DETACHED | CMS_BINARY | CMS_PARTIAL | CMS_NOSMIMECAP | CMS_CADES;
+    BIO *bio = BIO_new_mem_buf (content, (int) strlen (content));
+    CMS_ContentInfo *cms = CMS_sign (NULL, NULL, NULL, NULL, flags);
+    CMS_SignerInfo *si = CMS_add1_signer (cms, signer->cert, signer->key, EVP_sha256 (), flags);
+    ASN1_OBJECT *oid = OBJ_txt2obj (CADES_DECLARATION_OID, 1);
+    guint8 *der = NULL;
+    g_assert_cmpint (CMS_signed_add1_attr_by_OBJ (si, oid, type, value, len), ==, 1);
+    if (twice) {
+        X509_ATTRIBUTE *attribute = CMS_signed_get_attr (si, CMS_signed_get_attr_by_OBJ (si, oid, -1));
+        g_assert_cmpint (X509_ATTRIBUTE_set1_data (attribute, V_ASN1_OCTET_STRING, "another digest, also of 32 bytes", 32), ==, 1);
+    }
+    g_assert_cmpint (CMS_final (cms, bio, NULL, flags), ==, 1);
+    int der_len = i2d_CMS_ContentInfo (cms, &der);
+    GBytes *bytes = g_bytes_new (der, (gsize) der_len);
+    OPENSSL_free (der);
+    ASN1_OBJECT_free (oid);
+    CMS_ContentInfo_free (cms);
+    BIO_free (bio);
+    return bytes;
+}
+
+static void
+test_countersign_other_forms (void)
+{
+    static const struct { int type, len; gboolean twice, good; } forms[] = {
+        { V_ASN1_OCTET_STRING, 32, FALSE, TRUE }, { V_ASN1_OCTET_STRING, 31, FALSE, FALSE }, { V_ASN1_UTF8STRING, 32, FALSE, FALSE }, { V_ASN1_OCTET_STRING, 32, TRUE, FALSE },
+    };
+    for (guint i = 0; i < G_N_ELEMENTS (forms); i++) {
+        g_autoptr (GBytes) p7s = with_attribute (forms[i].type, declared, forms[i].len, forms[i].twice);
+        g_assert_cmpint (countersigns (g_bytes_get_data (p7s, NULL), g_bytes_get_size (p7s)), ==, forms[i].good);
+        g_assert_false (verifies (g_bytes_get_data (p7s, NULL), g_bytes_get_size (p7s)));
+    }
+}
+
 static void
 test_truncated_and_padded (void)
 {
@@ -395,6 +478,8 @@ main (int argc, char **argv)
     g_test_add_func ("/cades/stock-tools", test_stock_tools);
     g_test_add_func ("/cades/gpgsm", test_gpgsm);
     g_test_add_func ("/cades/every-byte", test_every_byte);
+    g_test_add_func ("/cades/countersign", test_countersign);
+    g_test_add_func ("/cades/countersign-other-forms", test_countersign_other_forms);
     g_test_add_func ("/cades/truncated", test_truncated_and_padded);
     g_test_add_func ("/cades/additions", test_additions);
     g_test_add_func ("/cades/two-signers", test_two_signers);

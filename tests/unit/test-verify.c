@@ -139,6 +139,182 @@ static void unsealed (Forge *f) { f->unsealed = TRUE; }
 static void other_curve (Forge *f) { f->group = "secp256k1"; }
 static void sole_only (Forge *f) { f->policy = "sole_device: true"; }
 
+/* ---- signing services ---- */
+
+static void countersigned (Forge *f) { f->countersigned = TRUE; }
+static void countersigned_late (Forge *f) { f->countersigned = f->countersigned_late = TRUE; }
+static void must_countersign (Forge *f) { f->policy = "countersignature_required: true"; }
+static void service_stranger (Forge *f) { countersigned (f); f->service_signer = f->world->stranger; }
+static void service_witness (Forge *f) { countersigned (f); f->service_signer = f->world->witness; }
+static void service_appliance (Forge *f) { countersigned (f); f->service_signer = f->world->appliance; }
+static void service_as_witness (Forge *f) { countersigned (f); f->witness_signer = f->world->service; }
+static void service_as_ca (Forge *f) { countersigned (f); f->ca_signer = f->world->service; }
+
+static Signer *expired_service;
+
+/* The service's own key, under a certificate that ended yesterday. */
+static void
+service_expired (Forge *f)
+{
+    countersigned (f);
+    if (!expired_service) {
+        expired_service = signer_make ("Example Signing");
+        EVP_PKEY_free (expired_service->key);
+        expired_service->key = f->world->service->key;
+        EVP_PKEY_up_ref (expired_service->key);
+        X509_set_pubkey (expired_service->cert, expired_service->key);
+        X509_gmtime_adj (X509_getm_notBefore (expired_service->cert), -2 * 86400);
+        X509_gmtime_adj (X509_getm_notAfter (expired_service->cert), -86400);
+        g_assert_cmpint (X509_sign (expired_service->cert, expired_service->key, EVP_sha256 ()), >, 0);
+    }
+    f->service_signer = expired_service;
+}
+
+static GBytes *
+other_csr (void)
+{
+    EVP_PKEY *key = EVP_EC_gen ("P-256");
+    X509_REQ *request = make_request (key);
+    BIO *bio = BIO_new (BIO_s_mem ());
+
+    PEM_write_bio_X509_REQ (bio, request);
+    X509_REQ_free (request);
+    EVP_PKEY_free (key);
+    return bio_bytes (bio);
+}
+
+/* Signature and declaration for @csr, in place of the true ones. */
+static void
+made_for (Forge *f, GBytes *csr, GBytes **signature, GBytes **declaration)
+{
+    g_autoptr(json_t) facts = facts_make (f);
+
+    g_bytes_unref (*signature);
+    g_bytes_unref (*declaration);
+    g_assert_true (countersign (csr, facts, f->world->service, NULL, signature, declaration, NULL));
+}
+
+static gboolean
+files_of_other_csr (Forge *f, GBytes **signature, GBytes **declaration)
+{
+    g_autoptr(GBytes) csr = other_csr ();
+
+    made_for (f, csr, signature, declaration);
+    return TRUE;
+}
+
+static gboolean
+declaration_swapped (Forge *f, GBytes **signature, GBytes **declaration)
+{
+    GBytes *kept = g_bytes_ref (*signature);
+
+    f->on_facts = NULL;
+    made_for (f, f->csr, signature, declaration);
+    g_bytes_unref (*signature);
+    *signature = kept;
+    return TRUE;
+}
+
+/* The service's mistake: it signed this request together with what it declares about another. */
+static gboolean
+declaration_of_other_csr (Forge *f, GBytes **signature, GBytes **declaration)
+{
+    g_autoptr(GBytes) csr = other_csr ();
+    guint8 digest[32];
+
+    made_for (f, csr, signature, declaration);
+    sha256 (g_bytes_get_data (*declaration, NULL), g_bytes_get_size (*declaration), digest);
+    g_bytes_unref (*signature);
+    *signature = cades_countersign (f->world->service, g_bytes_get_data (f->csr, NULL), g_bytes_get_size (f->csr), digest, NULL);
+    return TRUE;
+}
+
+static gboolean
+without_declaration (Forge *f, GBytes **signature, GBytes **declaration)
+{
+    g_clear_pointer (declaration, g_bytes_unref);
+    return TRUE;
+}
+
+static gboolean
+without_signature (Forge *f, GBytes **signature, GBytes **declaration)
+{
+    g_clear_pointer (signature, g_bytes_unref);
+    return TRUE;
+}
+
+/* A signature of the service's over the request that binds no declaration. */
+static gboolean
+plain_signature (Forge *f, GBytes **signature, GBytes **declaration)
+{
+    g_bytes_unref (*signature);
+    *signature = cades_sign (f->world->service, g_bytes_get_data (f->csr, NULL), g_bytes_get_size (f->csr), NULL);
+    return TRUE;
+}
+
+static gboolean
+flipped_signature (Forge *f, GBytes **signature, GBytes **declaration)
+{
+    gsize len;
+    guint8 *data = g_bytes_unref_to_data (*signature, &len);
+
+    data[len - 5] ^= 1;
+    *signature = g_bytes_new_take (data, len);
+    return TRUE;
+}
+
+/* Nobody tells of the files that lie there. */
+static gboolean
+untold (Forge *f, GBytes **signature, GBytes **declaration)
+{
+    put (f->items, "key/request.p7s", g_bytes_ref (*signature));
+    put (f->items, "key/declaration.json", g_bytes_ref (*declaration));
+    return FALSE;
+}
+
+#define FILES_LIE(name) static void name##_given (Forge *f) { countersigned (f); f->on_countersignature = name; }
+FILES_LIE (files_of_other_csr)
+FILES_LIE (declaration_swapped)
+FILES_LIE (declaration_of_other_csr)
+FILES_LIE (without_declaration)
+FILES_LIE (without_signature)
+FILES_LIE (plain_signature)
+FILES_LIE (flipped_signature)
+FILES_LIE (untold)
+
+/* ---- what a service declares ---- */
+
+static void
+declare (json_t *facts, const char *group, const char *name, const char *value)
+{
+    json_object_set_new (group ? json_object_get (facts, group) : facts, name, value ? json_string (value) : json_null ());
+}
+
+#define FACTS_LIE(name, ...) \
+    static void name##_facts (json_t *facts) { declare (facts, __VA_ARGS__); } \
+    static void name (Forge *f) { countersigned (f); f->on_facts = name##_facts; }
+FACTS_LIE (module_level_2, "module", "level", "2")
+FACTS_LIE (module_unknown, "module", "model", "T9")
+FACTS_LIE (module_revoked, "module", "model", "T4")
+FACTS_LIE (module_listed_low, "module", "model", "T1")
+FACTS_LIE (module_other_number, "module", "certificate", "7")
+FACTS_LIE (module_other_vendor, "module", "vendor", "Elsewhere")
+FACTS_LIE (audit_old, "audit", "period_to", "2025-10-02")
+FACTS_LIE (tokens_unsaid, "authentication", "tokens_represented", NULL)
+FACTS_LIE (fact_missing, "isolation", "description", NULL)
+FACTS_LIE (fact_unknown, "isolation", "colour", "blue")
+FACTS_LIE (password_only, "authentication", "kind", "password")
+
+static void
+declaration_swapped_facts_given (Forge *f)
+{
+    declaration_swapped_given (f);
+    f->on_facts = module_other_number_facts;
+}
+
+EVENT_LIE (service_told_otherwise, "request.countersigned", SET ("authentication", json_string ("server-to-server")))
+EVENT_LIE (method_other, "ceremony.opened", SET ("method", json_string ("6.2.7.4.2-6")))
+EVENT_LIE (method_seven, "ceremony.opened", SET ("method", json_string ("6.2.7.4.2-7")))
 EVENT_LIE (unknown_type, "clock.checked", forge_emit (f, "clock.oiled", "appliance", json_object ()))
 EVENT_LIE (missing_member, "key.generated", json_object_del (data, "found"))
 EVENT_LIE (wrong_actor, "token.inventoried", f->on_event = NULL; forge_emit (f, "token.shown", "operator", json_pack ("{s:s, s:b}", "serial", "0123456789", "matches", 1)))
@@ -333,6 +509,7 @@ static void challenge_twice (Forge *f, const char *act) { tell_again (f, act, "r
 static void opening_twice (Forge *f, const char *act) { tell_again (f, act, "challenge", "opening.committed"); }
 static void absent_twice (Forge *f, const char *act) { tell_again (f, act, "liveness", "key.absent"); }
 static void generating_again (Forge *f, const char *act) { tell_again (f, act, "generate", "key.generating"); }
+static void countersigned_twice (Forge *f, const char *act) { tell_again (f, act, "countersign", "request.countersigned"); }
 static void used_twice (Forge *f, const char *act) { tell_again (f, act, "request", "key.used"); }
 static void request_twice (Forge *f, const char *act) { tell_again (f, act, "request", "request.made"); }
 
@@ -761,6 +938,37 @@ static const Lie lies[] = {
     { "stray request", "container.structure", "key/second.csr", FAILS, "container.manifests", .on_files = files_second_request },
     { "wall clock set back in a gap", "journal.clock", "set during the interruption", WARNS, "interruptions", .prepare = interrupted, .on_event = wall_set_back },
     { "reviewer refused", "signature.reviewer", "refused this bundle", WARNS, "", .prepare = decided_against },
+    { "countersignature of another request", "service.signature", "another request", FAILS, "", .prepare = files_of_other_csr_given },
+    { "countersigned by a stranger", "service.trust", "may not sign as a signing service", FAILS, "", .prepare = service_stranger },
+    { "countersignature without its declaration", "service.declaration", "isn't there", FAILS, "", .prepare = without_declaration_given },
+    { "countersigned by the witness", "service.trust", "pinned as witness", FAILS, "", .prepare = service_witness },
+    { "countersigned by the appliance", "service.trust", "pinned as appliance", FAILS, "", .prepare = service_appliance },
+    { "signing service as the witness", "service.trust", "signed as the witness", FAILS, "signature.witness order.matches", .prepare = service_as_witness },
+    { "signing service as the CA", "service.trust", "signed the order", FAILS, "order.trust presence.unplug script.followed", .prepare = service_as_ca },
+    { "countersigned under an expired certificate", "service.trust", "had expired", FAILS, "", .prepare = service_expired },
+    { "countersigned at another time", "service.signature", "another time", FAILS, "", .prepare = countersigned_late },
+    { "countersignature missing", "service.signature", "no countersignature", FAILS, "", .prepare = without_signature_given },
+    { "countersignature flipped", "service.signature", "isn't genuine", FAILS, "", .prepare = flipped_signature_given },
+    { "signature without a declaration's digest", "service.signature", "no digest of a declaration", FAILS, "", .prepare = plain_signature_given },
+    { "countersignature that nobody tells of", "service.signature", "doesn't tell of", FAILS, "script.followed module.suitable", .prepare = untold_given },
+    { "countersigned twice", "sequence.generation", "request.countersigned is told 2 times", FAILS, "", .prepare = countersigned, .on_step = countersigned_twice },
+    { "countersignature told otherwise", "service.signature", "'authentication' differs", FAILS, "", .prepare = countersigned, .on_event = service_told_otherwise },
+    { "countersignature asked for", "service.signature", "policy asks for it", FAILS, "", .prepare = must_countersign },
+    { "declaration swapped", "service.declaration", "isn't the one", FAILS, "", .prepare = declaration_swapped_facts_given },
+    { "declaration about another request", "service.declaration", "another request", FAILS, "", .prepare = declaration_of_other_csr_given },
+    { "declaration lacks a fact", "service.declaration", "isolation.description is missing", FAILS, "", .prepare = fact_missing },
+    { "declaration says what nobody reads", "service.declaration", "something else", FAILS, "", .prepare = fact_unknown },
+    { "declaration of passwords", "service.declaration", "multi-factor, server-to-server", FAILS, "", .prepare = password_only },
+    { "declaration of an old audit", "service.declaration", "13 months", WARNS, "", .prepare = audit_old },
+    { "declaration without representation", "service.declaration", "tokens", WARNS, "", .prepare = tokens_unsaid },
+    { "declared module of level 2", "service.module", "level 3", FAILS, "", .prepare = module_level_2 },
+    { "declared module listed lower", "service.module", "less than", FAILS, "", .prepare = module_listed_low },
+    { "declared module revoked", "service.module", "revoked", FAILS, "", .prepare = module_revoked },
+    { "declared module unknown", "service.module", "doesn't know", WARNS, "", .prepare = module_unknown },
+    { "declared module of another certificate", "service.module", "declaration names 7", WARNS, "", .prepare = module_other_number },
+    { "declared module of another maker", "service.module", "doesn't know", WARNS, "", .prepare = module_other_vendor },
+    { "held for another method", "order.matches", "method 6.2.7.4.2-7", FAILS, "", .prepare = countersigned, .on_event = method_other },
+    { "signing service claimed", "order.matches", "method 6.2.7.4.2-6", FAILS, "", .on_event = method_seven },
     { "rehearsal", "rehearsal", "never evidence", FAILS, "", .prepare = as_rehearsal },
 };
 
@@ -831,7 +1039,7 @@ static void decided (Forge *f) { f->decided = TRUE; }
 static void
 test_truth (void)
 {
-    void (*const ways[]) (Forge *) = { NULL, decided, words_given, unplugged };
+    void (*const ways[]) (Forge *) = { NULL, decided, words_given, unplugged, countersigned };
 
     for (gsize i = 0; i < G_N_ELEMENTS (ways); i++) {
         g_autoptr(Verdict) verdict = forge_and_judge (ways[i], world->trust, NULL, 0);
@@ -1114,6 +1322,8 @@ main (int argc, char **argv)
         g_test_add_data_func (path, &lies[i], test_lie);
     }
     status = g_test_run ();
+    if (expired_service)
+        signer_free (expired_service);
     forge_world_free (world);
     return status;
 }
