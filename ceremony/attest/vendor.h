@@ -32,3 +32,5 @@ void claim_set (AttestResult *claim, const char *key, json_t *value); /* steals 
 void claim_set_str (AttestResult *claim, const char *key, const char *value); /* NULL: JSON null */
 /* Runs chain_find and notes path and exceptions; refuses the claim and gives FALSE where there is no path. */
 gboolean claim_chain (AttestJob *job, AttestResult *claim, const AttestCert *leaf, const ChainRules *rules, Chain *chain);
+/* Whether @cert is an endorsement certificate (TCG EK credential profile) that leads to a TPM maker's key (use tpm2-ek). FALSE: @why (g_free). */
+gboolean tpm_ek_chain (const Evidence *evidence, const AttestCert *cert, const AttestAnchors *anchors, Chain *chain, char **why);

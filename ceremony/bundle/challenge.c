@@ -75,6 +75,23 @@ challenge_from_words (const char *words, guint8 out[CHALLENGE_LEN], GError **err
     return TRUE;
 }
 
+gboolean
+challenge_seed_from_words (const char *words, guint8 out[32], GError **error)
+{
+    static const char prefix[] = "ceremony/credential/words/v1\n";
+    guint8 challenge[CHALLENGE_LEN];
+    Sha256 *hash;
+
+    if (!challenge_from_words (words, challenge, error))
+        return FALSE;
+    hash = sha256_new ();
+    sha256_update (hash, prefix, sizeof prefix - 1);
+    sha256_update (hash, challenge, sizeof challenge);
+    sha256_peek (hash, out);
+    sha256_free (hash);
+    return TRUE;
+}
+
 GBytes *
 challenge_key_id (const guint8 challenge[CHALLENGE_LEN], const char *ceremony)
 {

@@ -167,6 +167,7 @@ static json_t *
 evidence_group (const GPtrArray *events, const Event *opened, const json_t *evidence, const json_t *people, const char *secret, const json_t *digests)
 {
     static const char *const possession[] = { "n", "nonce", "checkpoint", "text_sha256", "signature_sha256", "mechanism", "hash", NULL };
+    static const char *const credential[] = { "source", "ak_name", "ek_spki_sha256", "credential_sha256", "recovered", "typed", NULL };
     static const char *const countersigned[] = { "csr_sha256", "signature_sha256", "declaration_sha256", "signer", "signed_at", "service", "authentication", "module", "how", NULL };
     json_t *object = json_object (), *journal = json_object ();
     take_all (journal, json_object_get (evidence, "checkpoint"), (const char *const[]) { "size", "root", NULL });
@@ -178,6 +179,8 @@ evidence_group (const GPtrArray *events, const Event *opened, const json_t *evid
     json_object_set_new (object, "request", mention_last (events, "request.made", (const char *const[]) { "csr_sha256", "spki_sha256", "subject", NULL }));
     if (events_count (events, "request.countersigned") > 0)
         json_object_set_new (object, "countersignature", mention_last (events, "request.countersigned", countersigned));
+    if (events_count (events, "credential.asked") > 0)
+        json_object_set_new (object, "credential", mention_last (events, "credential.activated", credential));
     json_object_set_new (object, "attestations", mention_all (events, "attestation.read", (const char *const[]) { "files", "result", NULL }));
     json_object_set_new (object, "attachments", mention_all (events, "file.attached", (const char *const[]) { "name", "sha256", "length", "description", NULL }));
     json_object_set_new (object, "qr_codes", qr_codes (events));

@@ -4,6 +4,7 @@
 #include "ceremony/base/file.h"
 #include "ceremony/bundle/challenge.h"
 #include "ceremony/bundle/order.h"
+#include "ceremony/commands/challenge.h"
 #include "ceremony/commands/commands.h"
 #include "ceremony/journal/note.h"
 #include <stdio.h>
@@ -12,15 +13,19 @@
 
 static const char help[] =
     "usage: ceremony challenge new -o FILE [--json]\n"
-    "       ceremony challenge --secret-file FILE --checkpoint FILE|- [--order ORDER] [--json]\n\n"
+    "       ceremony challenge --secret-file FILE --checkpoint FILE|- [--order ORDER] [--json]\n"
+    "       ceremony challenge credential --secret-file FILE --request FILE -o FILE [--order ORDER] [--trust DIR] [--vendors YAML] [--chain FILE]… [--json]\n\n"
     "`new` makes the witness's secret of 32 bytes (64 hex digits, mode 0600) and prints its commitment, which goes into the order. During the\n"
     "ceremony the second form reads the opening checkpoint, which is the text of the QR code seen in the call, and prints the eight words to\n"
-    "say. With --order the checkpoint must be signed by the order's appliance, and the secret be the one that the order commits to.\n";
+    "say. With --order the checkpoint must be signed by the order's appliance, and the secret be the one that the order commits to.\n\n"
+    "`credential` is for a token that is a TPM: from the request that the ceremony's appliance wrote it seals a secret, which follows from yours, to the\n"
+    "TPM's attestation key and endorsement key (TPM2_MakeCredential). The operator's TPM opens it only where both keys live in it. With --trust (its\n"
+    "vendor/ rows of use tpm2-ek) or --vendors the endorsement certificate must lead to a maker there, through the certificates of --chain.\n";
 
 typedef struct { const char *out, *secret, *checkpoint, *order; gboolean make, json; } Options;
 
-static int
-fail (const GError *error)
+int
+challenge_fail (const GError *error)
 {
     fprintf (stderr, "ceremony: challenge: %s\n", error->message);
     return g_error_matches (error, BASE_ERROR, BASE_ERROR_REFUSED) ? 1 : 2;
@@ -48,7 +53,7 @@ make (const Options *options)
     explicit_bzero (hex, 64);
     explicit_bzero (text, 65);
     if (!ok)
-        return fail (error);
+        return challenge_fail (error);
     if (options->json)
         print_json (json_pack ("{s:s, s:s}", "file", options->out, "challenge_commitment", commitment));
     else
@@ -56,8 +61,8 @@ make (const Options *options)
     return 0;
 }
 
-static gboolean
-read_secret (const char *path, guint8 out[32], GError **error)
+gboolean
+challenge_read_secret (const char *path, guint8 out[32], GError **error)
 {
     g_autoptr (GBytes) file = file_read (path, 1024, error);
     if (file == NULL)
@@ -149,9 +154,9 @@ compute (const Options *options)
     g_autofree char *text = read_checkpoint (options->checkpoint, &error);
     g_autoptr (Note) note = text != NULL ? note_parse (text, strlen (text), &error) : NULL;
     g_autoptr (Checkpoint) checkpoint = note != NULL ? checkpoint_parse (note->text, &error) : NULL;
-    if (checkpoint == NULL || !read_secret (options->secret, secret, &error))
-        return fail (error);
-    int status = options->order == NULL || check_order (options->order, text, checkpoint, secret, &error) ? answer (options, checkpoint, secret) : fail (error);
+    if (checkpoint == NULL || !challenge_read_secret (options->secret, secret, &error))
+        return challenge_fail (error);
+    int status = options->order == NULL || check_order (options->order, text, checkpoint, secret, &error) ? answer (options, checkpoint, secret) : challenge_fail (error);
     explicit_bzero (secret, sizeof secret);
     return status;
 }
@@ -187,6 +192,9 @@ command_challenge (int argc, char **argv)
         fputs (help, stdout);
         return 0;
     }
+    int status = argc > 1 && strcmp (argv[1], "credential") == 0 ? challenge_credential (argc, argv) : -1;
+    if (status >= 0)
+        return status;
     if (!read_options (argc, argv, &options)) {
         fputs (help, stderr);
         return 2;

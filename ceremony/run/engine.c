@@ -1,5 +1,6 @@
 /* The engine: steps in order, each begun, carried out, confirmed, done; what happens beside them (signals, the clock, the disk); and the end. */
 #include "ceremony/run/acts/acts.h"
+#include "ceremony/token/evidence.h"
 #include "ceremony/base/child.h"
 #include <glib-unix.h>
 #include <signal.h>
@@ -146,10 +147,14 @@ after_failure (Run *run, GError *failed, GError **error)
     return run_stopped (run, error);
 }
 
-/* A network module can't be pulled out: policy says whether the unplug challenge is held. */
+/* A network module can't be pulled out: policy says whether the unplug challenge is held. Only a TPM opens credentials. */
 static const char *
 skip_reason (Run *run, const ScriptStep *step)
 {
+    const Event *found = run_last_event (run, "token.found");
+
+    if (strcmp (step->act, "credential") == 0)
+        return found && !token_module_is_tpm (json_object_get (found->data, "module")) ? "no TPM stands behind the token's module" : NULL;
     if (strcmp (step->act, "unplug") != 0 || run->policy->presence == PRESENCE_UNPLUG)
         return NULL;
     return run->policy->presence == PRESENCE_CONSOLE ? "policy says presence: console" : "policy says presence: none";

@@ -226,6 +226,19 @@ rehearsal_hint (const RunSetup *setup, const char *ceremony, const Event *openin
 }
 
 char *
+rehearsal_credential (const RunSetup *setup, const CredentialRequest *request)
+{
+    guint8 secret[32], sealed[CREDENTIAL_SECRET_LEN];
+    if (!setup->rehearsal || setup->secret_path == NULL || !read_secret (setup->secret_path, secret, NULL))
+        return NULL;
+    credential_secret (secret, request->ceremony, request->ek_spki_sha256, request->ak_name, sealed);
+    explicit_bzero (secret, sizeof secret);
+    g_autoptr (GBytes) file = credential_make (request->ek, request->ak_name, sealed, NULL);
+    g_autofree char *dir = g_path_get_dirname (setup->secret_path), *path = g_build_filename (dir, "credential", NULL);
+    return file && file_write (path, g_bytes_get_data (file, NULL), g_bytes_get_size (file), 0600, TRUE, NULL) ? g_steal_pointer (&path) : NULL;
+}
+
+char *
 rehearsal_words (const Rehearsal *self, const char *ceremony, const char *folder, GError **error)
 {
     g_autofree char *path = g_build_filename (folder, "journal.db", NULL);

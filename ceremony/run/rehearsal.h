@@ -1,5 +1,6 @@
 /* What a rehearsal needs and a real ceremony brings: a throw-away token, an appliance, a CA that orders, a witness with a secret. All lie in one folder. */
 #pragma once
+#include "ceremony/attest/credential.h"
 #include "ceremony/journal/event.h"
 #include "ceremony/run/run.h"
 
@@ -26,3 +27,6 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (Rehearsal, rehearsal_free)
 char      *rehearsal_words (const Rehearsal *self, const char *ceremony, const char *folder, GError **error);
 /* The same from the witness's secret in @setup and the event opening.committed, for who rehearses alone; NULL where it is no rehearsal or has no secret. g_free. */
 char      *rehearsal_hint (const RunSetup *setup, const char *ceremony, const Event *opening);
+/* The witness's part in the act credential, likewise for who rehearses alone: makes the credential for @request from the secret in @setup, in a file beside that. Its path; NULL
+ * where it is no rehearsal or can't be made. g_free. */
+char      *rehearsal_credential (const RunSetup *setup, const CredentialRequest *request);

@@ -48,6 +48,7 @@ typedef struct Run Run;
  *   attach.file attach.description: attest.file   TEXT (an empty file name ends)     pin.attest PIN       attest.refused CHOICE (keep, add files)
  *   countersign.how (here, elsewhere; only where a signer is at hand) countersign.refused (keep, other files)   CHOICE   countersign.folder TEXT   pin.service PIN
  *   challenge (WORDS) challenge.own (TEXT): the opening checkpoint's note is in the question's qr
+ *   credential.file (TEXT, empty: none comes) credential.own (TEXT)
  *   unplug.out unplug.in   CONTINUE: shown while the token is being watched; answering gives up waiting
  * when something went wrong:
  *   act.failed (try again, stop here, abort) token.absent (look again, abort) token.locked recorder.failed timestamp.failed    CHOICE        pin.final   YES_NO

@@ -18,6 +18,8 @@ const ActInfo act_table[] = {
     { "inventory", "What the token holds already is read and shown.", "select-token", ACT_NEEDS_TOKEN | ACT_ONCE | ACT_REQUIRED, NULL,
       LIST ("token.inventoried") },
     { "absent", "No object on the token bears the key's label.", "inventory", ACT_NEEDS_TOKEN | ACT_ONCE | ACT_REQUIRED, NULL, LIST ("key.absent") },
+    { "credential", "A TPM opens what the witness sealed to its attestation key and its endorsement key: so both live in it.", "select-token", ACT_NEEDS_TOKEN | ACT_ONCE,
+      LIST ("ak"), LIST ("credential.asked") },
     { "open", "The appliance commits to all that came before by its opening checkpoint.", "absent", ACT_ONCE | ACT_REQUIRED, NULL,
       LIST ("opening.committed") },
     { "challenge", "The witness gives the challenge.", "open", ACT_ONCE | ACT_REQUIRED, NULL, LIST ("challenge.given") },

@@ -23,3 +23,11 @@ gboolean token_module_is_tpm (const json_t *module);
  * Logs in anew with @pin, which also unwraps the key's own authorisation from the module's store. Adds to @files tpm-certify.bin, tpm-certify.sig, tpm-key.pub, tpm-ak.pub, and tpm-ek.der where
  * the TPM has an endorsement certificate. Errors: those of token_login, TOKEN_ERROR_FAILED with the TPM's answer. */
 gboolean token_key_tpm_certify (TokenKey *self, const Secret *pin, GBytes *qualifying, guint32 ak_handle, GPtrArray *files, GError **error);
+
+/* What a witness needs to make a credential for the TPM behind the token's module (TPM2_MakeCredential): adds to @files tpm-ak.pub of the attestation key (@ak_handle as
+ * above) and tpm-ek.der, tpm-ek-ec.der, as far as the TPM holds endorsement certificates. Needs no PIN. Errors: TOKEN_ERROR_FAILED with the TPM's answer. */
+gboolean token_tpm_identity (guint32 ak_handle, GPtrArray *files, GError **error);
+/* TPM2_ActivateCredential (part 3, 12.5): the TPM opens @id_object and @encrypted_secret (TPM2B_ID_OBJECT, TPM2B_ENCRYPTED_SECRET) only where the attestation key and the
+ * endorsement key of the certificate @ek_certificate (DER) both live in it. Gives the secret. Errors: BASE_ERROR_REFUSED where it is no credential for these keys (the TPM
+ * answers so), TOKEN_ERROR_FAILED. */
+GBytes  *token_tpm_activate (guint32 ak_handle, GBytes *ek_certificate, GBytes *id_object, GBytes *encrypted_secret, GError **error);

@@ -2,12 +2,10 @@
  * inside what it signs. The key is loaded once more from the blobs that the module shows, with the authorisation that the PIN unwraps. */
 #include <string.h>
 #include <openssl/crypto.h>
-#include <tss2/tss2_esys.h>
 #include <tss2/tss2_mu.h>
 #include <tss2/tss2_rc.h>
 #include <tss2/tss2_tctildr.h>
-#include "ceremony/token/evidence.h"
-#include "ceremony/token/internal.h"
+#include "ceremony/token/tpm-internal.h"
 #include "ceremony/token/tpm-store.h"
 
 /* tpm2-pkcs11's own attributes (src/lib/attrs.h of 1.9). */
@@ -38,24 +36,17 @@ token_module_is_tpm (const json_t *module)
     return FALSE;
 }
 
-typedef struct {
-    TSS2_TCTI_CONTEXT *tcti;
-    ESYS_CONTEXT      *esys;
-    ESYS_TR            parent, seal, key, ak;
-    gboolean           ak_transient;
-} Tpm;
-
-static gboolean
+gboolean
 tpm_fail (GError **error, TSS2_RC rc, const char *what)
 {
     g_set_error (error, TOKEN_ERROR, TOKEN_ERROR_FAILED, "%s: the TPM answers %s (0x%x)", what, Tss2_RC_Decode (rc), rc);
     return FALSE;
 }
 
-static void
+void
 tpm_clear (Tpm *self)
 {
-    ESYS_TR transient[] = { self->seal, self->key, self->ak_transient ? self->ak : ESYS_TR_NONE };
+    ESYS_TR transient[] = { self->seal, self->key, self->ak_transient ? self->ak : ESYS_TR_NONE, self->ek };
     for (gsize i = 0; self->esys && i < G_N_ELEMENTS (transient); i++)
         if (transient[i] != ESYS_TR_NONE)
             Esys_FlushContext (self->esys, transient[i]);
@@ -64,13 +55,12 @@ tpm_clear (Tpm *self)
     if (self->tcti)
         Tss2_TctiLdr_Finalize (&self->tcti);
 }
-G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Tpm, tpm_clear)
 
-static gboolean
+gboolean
 tpm_open (Tpm *self, GError **error)
 {
     const char *tcti = g_getenv ("TPM2_PKCS11_TCTI");
-    self->parent = self->seal = self->key = self->ak = ESYS_TR_NONE;
+    self->parent = self->seal = self->key = self->ak = self->ek = ESYS_TR_NONE;
     TSS2_RC rc = Tss2_TctiLdr_Initialize (tcti && *tcti ? tcti : NULL, &self->tcti);
     if (rc == TSS2_RC_SUCCESS)
         rc = Esys_Initialize (&self->esys, self->tcti, NULL);
@@ -175,8 +165,8 @@ static const TPM2B_PUBLIC AK_TEMPLATE = { .publicArea = {
                               .curveID = TPM2_ECC_NIST_P256, .kdf.scheme = TPM2_ALG_NULL },
 } };
 
-static gboolean
-load_ak (Tpm *self, guint32 handle, GError **error)
+gboolean
+tpm_load_ak (Tpm *self, guint32 handle, GError **error)
 {
     const TPM2B_SENSITIVE_CREATE nothing = { 0 };
     const TPM2B_DATA outside = { 0 };
@@ -209,8 +199,8 @@ add_file (GPtrArray *files, const char *name, const void *data, gsize len)
     g_ptr_array_add (files, file);
 }
 
-static gboolean
-add_public (Tpm *self, ESYS_TR object, const char *name, GPtrArray *files, GError **error)
+gboolean
+tpm_add_public (Tpm *self, ESYS_TR object, const char *name, GPtrArray *files, GError **error)
 {
     guint8 buffer[sizeof (TPM2B_PUBLIC)];
     size_t len = 0;
@@ -285,6 +275,13 @@ add_ek_certificate (Tpm *self, TPM2_HANDLE handle, GPtrArray *files)
     X509_free (x);
 }
 
+void
+tpm_add_ek_certificates (Tpm *self, GPtrArray *files)
+{
+    for (gsize i = 0; i < G_N_ELEMENTS (EK_CERTIFICATES); i++)
+        add_ek_certificate (self, EK_CERTIFICATES[i], files);
+}
+
 static gboolean
 ask_tpm (Tpm *self, TokenKey *key, const TpmStore *store, const Secret *pin, GBytes *qualifying, guint32 ak_handle, GPtrArray *files, GError **error)
 {
@@ -292,11 +289,10 @@ ask_tpm (Tpm *self, TokenKey *key, const TpmStore *store, const Secret *pin, GBy
     g_autoptr(GBytes) public = attribute_read (key->token, key->private_key, CKA_TPM2_PUB_BLOB, &rv);
     if (!public)
         return ckr_fail (error, rv, "reading the key's public blob from the module");
-    if (!tpm_open (self, error) || !load_key (self, key, store, pin, public, error) || !load_ak (self, ak_handle, error) || !certify (self, qualifying, files, error) ||
-        !add_public (self, self->key, "tpm-key.pub", files, error) || !add_public (self, self->ak, "tpm-ak.pub", files, error))
+    if (!tpm_open (self, error) || !load_key (self, key, store, pin, public, error) || !tpm_load_ak (self, ak_handle, error) || !certify (self, qualifying, files, error) ||
+        !tpm_add_public (self, self->key, "tpm-key.pub", files, error) || !tpm_add_public (self, self->ak, "tpm-ak.pub", files, error))
         return FALSE;
-    for (gsize i = 0; i < G_N_ELEMENTS (EK_CERTIFICATES); i++)
-        add_ek_certificate (self, EK_CERTIFICATES[i], files);
+    tpm_add_ek_certificates (self, files);
     return TRUE;
 }
 

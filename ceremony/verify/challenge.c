@@ -5,8 +5,8 @@
 #define SECRET_PATH "witness/challenge-secret"
 
 /* The witness's 32 bytes, disclosed in the bundle as 64 hex digits and a newline. */
-static GBytes *
-read_secret (Context *c)
+GBytes *
+witness_secret (Context *c)
 {
     g_autoptr(GBytes) file = NULL;
     g_autofree char *text = NULL;
@@ -72,13 +72,13 @@ check_challenge_opening (Context *c)
 }
 
 /* The secret is disclosed with the witness's statement: before that it can't be there, and that it is missing is no failure of its own. */
-static gboolean
+gboolean
 before_disclosure (const Context *c)
 {
     return !asice_find (c->asice, SECRET_PATH) && (c->options->flags & VERIFY_EVIDENCE_ONLY || c->n_signatures < 2);
 }
 
-static CheckResult
+CheckResult
 not_disclosed (Context *c)
 {
     if (c->options->flags & VERIFY_EVIDENCE_ONLY)
@@ -90,7 +90,7 @@ CheckResult
 check_challenge_commitment (Context *c)
 {
     const char *commitment = member (c->opened->data, "challenge_commitment");
-    g_autoptr(GBytes) secret = read_secret (c);
+    g_autoptr(GBytes) secret = witness_secret (c);
     g_autofree char *hash = secret ? sha256_hex (g_bytes_get_data (secret, NULL), 32) : NULL;
 
     if (g_str_equal (member (c->given->data, "source"), "words") && *commitment) {
@@ -124,7 +124,7 @@ compute (Context *c, guint8 expected[CHALLENGE_LEN])
             flaw (c, CHECK_FAIL, given, "the witness gave words of their own, the policy asks for a challenge from a committed secret");
         return;
     }
-    secret = read_secret (c);
+    secret = witness_secret (c);
     if (secret)
         challenge_compute (member (c->opened->data, "ceremony"), member2 (given->data, "checkpoint", "root"), g_bytes_get_data (secret, NULL), expected);
     else

@@ -68,8 +68,10 @@ typedef struct {
     GPtrArray *points;                  /* Point, by size */
     EVP_PKEY  *key;                     /* of the request */
     GBytes    *spki;
+    const Event *activated;             /* credential.activated that may be relied on; NULL */
     json_t    *attested;                /* vendor, model, serial, firmware by a genuine attestation; NULL where there is none */
     Countersigned *countersigned;       /* NULL where no signing service's countersignature is there, or it couldn't be judged */
+    gboolean   attested_import;         /* the device's evidence, judged anew, says that the key was imported */
     guint8     challenge[CHALLENGE_LEN];
     const Event *opened, *closed, *given, *generating, *generated;   /* given: the challenge that the generation answers */
     /* the last entry peeked into, where the container is in memory */
@@ -130,6 +132,11 @@ void verdict_decide (Context *c);
 Verdict *verdict_new (const char *name);
 void context_clear (Context *c);
 
+/* challenge.c: the witness's 32 bytes, where they are disclosed; NULL. Whether it is too early for that; and the end of a check that must wait for them. */
+GBytes *witness_secret (Context *c);
+gboolean before_disclosure (const Context *c);
+CheckResult not_disclosed (Context *c);
+
 /* rule.c: what the policies in force ask. The bundle's own counts only where an order's signer, who is trusted, or a rehearsal brought it. */
 void rule_make (Context *c);
 gboolean rule_algorithm (const Context *c, const char *algorithm);
@@ -144,7 +151,7 @@ PolicyLevel rule_level (const Context *c, const char *check_id);
     X (script_followed) X (people_entries) X (consent_given) X (contract_agreed) X (attachments) \
     X (challenge_opening) X (challenge_commitment) X (challenge_computed) X (sequence_generation) \
     X (key_id) X (key_unique) X (key_match) X (key_algorithm) X (key_request) X (key_attributes) X (key_possession) X (key_uses) X (key_quality) \
-    X (key_recovered) X (device_consistent) X (device_sole) X (presence_unplug) X (attestation) X (key_history) X (module_suitable) \
+    X (key_recovered) X (device_consistent) X (device_sole) X (presence_unplug) X (attestation_credential) X (attestation) X (key_history) X (module_suitable) \
     X (service_signature) X (service_trust) X (service_declaration) X (service_module) \
     X (timestamps) X (statement_consistent) X (statement_opinion) X (witness_key_place) X (interruptions) X (deviations) \
     X (camera_real) X (tracks_files) X (tracks_chunks) X (tracks_container) X (tracks_drops) X (tracks_cover) X (camera_live) X (sound_live) X (pictures_codes)

@@ -120,6 +120,7 @@ judge_result (Context *c, const Event *read, const AttestResult *result)
         flaw (c, CHECK_FAIL, read, "%s", result->reason);
     if (result->origin == ATTEST_ORIGIN_IMPORTED)
         flaw (c, CHECK_FAIL, read, "the vendor attests that the key was imported");
+    c->attested_import = result->origin == ATTEST_ORIGIN_IMPORTED;
     if (result->exportable == ATTEST_TRUE)
         flaw (c, CHECK_FAIL, read, "the vendor attests that the key can leave the device");
     if (result->challenge == ATTEST_FALSE)
@@ -188,6 +189,17 @@ tell_device (Context *c, const AttestResult *result)
     c->attested = json_pack ("{s:s?, s:s?, s:s?, s:s?}", "vendor", result->vendor, "model", result->model, "serial", result->serial, "firmware", result->firmware);
 }
 
+/* What attestation.credential found: the keys of a TPM that opened what was sealed to them. */
+static void
+add_activation (Context *c, AttestAnchors *anchors)
+{
+    g_autoptr(GBytes) name = c->activated ? hex_decode (member (c->activated->data, "ak_name"), NULL) : NULL;
+    g_autoptr(GBytes) ek = c->activated ? hex_decode (member (c->activated->data, "ek_spki_sha256"), NULL) : NULL;
+
+    if (name && ek && g_bytes_get_size (ek) == SHA256_LEN)
+        attest_anchors_add_activation (anchors, name, g_bytes_get_data (ek, NULL));
+}
+
 static CheckResult
 judge_attestation (Context *c, const Event *read)
 {
@@ -197,6 +209,7 @@ judge_attestation (Context *c, const Event *read)
 
     if (!anchors)
         return unreached (c, "no list of vendors' keys could be read: %s", error ? error->message : "none was given");
+    add_activation (c, anchors);
     attest_anchors_set_time (anchors, read->time);
     result = judge_again (c, read, anchors, &error);
     if (!result) {
@@ -259,7 +272,10 @@ check_key_history (Context *c)
     json_array_foreach (json_object_get (history, "evidence"), i, item)
         g_string_append_printf (by, "%s%s: %s", i ? "; " : "", member (item, "source"), member (item, "says"));
     cite (c, event_first (c, "attributes.read"));
-    if (g_str_equal (kind, "imported")) {
+    if (c->attested_import && !g_str_equal (kind, "imported")) {
+        c->outcome->fixed = TRUE;
+        flaw (c, CHECK_FAIL, event_last (c, "attestation.read"), "the key was imported into the device, whatever the journal says (attestation, judged anew)");
+    } else if (g_str_equal (kind, "imported")) {
         c->outcome->fixed = TRUE;
         flaw (c, CHECK_FAIL, NULL, "the key was imported into the device, or unwrapped, copied or restored there (%s)", by->str);
     } else if (!g_str_equal (kind, "born-here") || (only_attested && !c->attested)) {

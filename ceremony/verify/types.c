@@ -26,6 +26,8 @@ static const TypeInfo types[] = {
     { "token.shown", "witness", "serial:s matches:b" },
     { "token.inventoried", "appliance", "shared:s" },
     { "key.absent", "appliance", "label:s with_label:i id:x? with_id:i?" },
+    { "credential.asked", "appliance", "ak_name:x? ek_spki_sha256:h?" },
+    { "credential.activated", "appliance", "source:s ak_name:x ek_spki_sha256:h credential_sha256:h recovered:x" },
     { "opening.committed", "appliance", "size:i root:s" },
     { "challenge.given", "witness", "source:s checkpoint:o challenge:x" },
     { "liveness.shown", "witness", "confirmed_by:s challenge:x" },

@@ -4,7 +4,7 @@
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/tpm.sh"
 tpm_start "$T/tpm" || { echo "1..0 # SKIP $tpm_problem"; exit 0; }
-plan 19
+plan 26
 
 ok "a token in the software TPM" tpm_token Rehearsal 71539264
 tpm_ak "$T/tpm/ak.pem"
@@ -46,9 +46,28 @@ mv "$T/home/trust/vendor/tpm.yaml" "$T/tpm.yaml"
 verdict >"$T/verdict"
 ok "a reviewer who doesn't know the attestation key refuses" check attestation fail "."
 ok "though the rehearsal's policy would pass over it" jq -e '.genuine | not' "$T/verdict"
+
+# A reviewer who knows no attestation key, but the TPM's maker: what ties the two together is the witness's credential, which the TPM opened in the ceremony.
+tpm_maker "$T/tpm" >"$T/home/trust/vendor/tpm.yaml"
+verdict >"$T/verdict"
+ok "the TPM opened the witness's credential" check attestation.credential pass "from a secret that the order committed to"
+opened=$(jq -c 'select(.type == "credential.activated").data' "$T/x/journal/events.jsonl")
+ok "the statement says what it found, and for which keys" jq -e --argjson opened "$opened" '.derived.evidence.credential | .recovered == $opened.recovered and .ak_name == $opened.ak_name' "$T/x/statement.json"
+found=$({ printf 'ceremony/credential/v1\n%s\n' "$(jq -r .ceremony "$T/x/evidence.json")"; echo "$opened" | jq -r '.ek_spki_sha256, .ak_name'; } |
+  openssl dgst -sha256 -mac HMAC -macopt "hexkey:$(cat "$T/x/witness/challenge-secret")" | sed 's/.*= //')
+ok "by hand: that follows from the disclosed secret" test "$found" = "$(echo "$opened" | jq -r .recovered)"
+ok "the request to the witness names this ceremony" jq -e --arg id "$(jq -r .ceremony "$T/x/evidence.json")" '.ceremony == $id' "$T"/home/ceremonies/*/credential-request.json
 mv "$T/tpm.yaml" "$T/home/trust/vendor/tpm.yaml"
 
-# A second ceremony, stopped by a kill after the evidence was read, goes on and reads nothing twice.
 label=$(jq -r 'select(.type == "ceremony.opened").data.label' "$T/x/journal/events.jsonl")
 ok "the key is on the token once" sh -c "pkcs11-tool --module '$tpm_module' --token-label Rehearsal --login --pin 71539264 -O --type privkey 2>/dev/null | grep -c '$label' | grep -qx 1"
 ok "no PIN in the evidence" sh -c "! grep -rqa 71539264 '$T/x'"
+
+# A ceremony that its reviewer's CA holds with the maker's key alone.
+rm -rf "$TPM2_PKCS11_STORE"/* && mkdir -p "$T/maker/trust/vendor" && tpm_maker "$T/tpm" >"$T/maker/trust/vendor/tpm.yaml"
+tpm_token Rehearsal 71539264 >/dev/null 2>&1
+ok "a ceremony with nothing enrolled but the maker of the TPM" ceremony rehearse --unattended --fast --home "$T/maker" --module "$tpm_module" --pin-file "$T/pin" </dev/null
+tpm_flush
+ceremony verify --no-video --json --trust "$T/maker/trust" "$T"/maker/ceremonies/*/20*.asice >"$T/verdict"
+ok "is a genuine rehearsal" jq -e '.genuine and .device.attested' "$T/verdict"
+ok "of the TPM that its maker certified" jq -e '.device.serial as $s | .checks[] | select(.id == "attestation") | .result == "pass" and (.reason | contains($s))' "$T/verdict"

@@ -46,6 +46,12 @@ tpm_ak () {
 }
 # tpm_pin PEM: a list of vendors' keys with that one.
 tpm_pin () { printf 'anchors:\n  - {vendor: Test, use: tpm2-ak, name: "CN=AK", spki: "%s", source: test}\n' "$(openssl pkey -pubin -in "$1" -outform DER | base64 -w0)"; }
+# tpm_maker: the same with the key of the maker that signed this TPM's endorsement certificate.
+tpm_maker () {
+  local dir=$1
+  printf 'anchors:\n  - {vendor: Test, use: tpm2-ek, name: "%s", spki: "%s", source: test}\n' "$(openssl x509 -in "$dir/ca/cert.pem" -noout -subject -nameopt RFC2253 | sed 's/^subject=//')" \
+    "$(openssl x509 -in "$dir/ca/cert.pem" -noout -pubkey | openssl pkey -pubin -outform DER | base64 -w0)"
+}
 # tpm_forge LABEL TOKEN PIN: a key made in software goes into the TPM, and the module's store then tells of it what it told of a key that was generated there: what an
 # operator who knows the PIN can do. Its private key is left in $1.pem of the current folder.
 tpm_forge () {

@@ -243,7 +243,7 @@ check_completed (Case *c)
     g_assert_cmpuint (count (c, "key.generated"), ==, 1);
     g_assert_cmpuint (count (c, "possession.proved"), ==, 1);
     g_assert_cmpuint (count (c, "request.made"), ==, 1);
-    g_assert_cmpuint (count (c, "step.done") + count (c, "step.skipped"), ==, 21);
+    g_assert_cmpuint (count (c, "step.done") + count (c, "step.skipped"), ==, 22);
     g_assert_true (spawn ("unzip", "-tqq", bundle, NULL));
 }
 

@@ -187,6 +187,14 @@ policy_make (const char *changes)
 }
 
 static char *
+script_make (const char *more)
+{
+    const char *at = strstr (script_yaml, "  - {id: unplug");
+
+    return g_strdup_printf ("%.*s%s%s", (int) (at - script_yaml), script_yaml, more ? more : "", at);
+}
+
+static char *
 key_hash (const Signer *signer)
 {
     return signer_spki_sha256 (signer->cert);
@@ -1057,7 +1065,7 @@ forge_bundle (Forge *f)
     g_autoptr(GError) error = NULL;
     g_autoptr(json_t) evidence = NULL;
 
-    f->script = f->countersigned ? script_with_countersign () : g_strdup (script_yaml);
+    f->script = f->countersigned ? script_with_countersign () : script_make (f->more_steps);
     f->script_parsed = script_parse ("script.yaml", f->script, strlen (f->script), &error);
     g_assert_no_error (error);
     if (f->countersigned && !f->countersigned_late)

@@ -39,6 +39,7 @@ struct Forge {
     void      (*on_order) (Forge *f, json_t *order);                   /* before the CA signs */
     void      (*on_statement) (Forge *f, json_t *statement);           /* before the witness signs */
     const char *policy;                 /* further lines of policy.yaml, replacing these keys' defaults */
+    const char *more_steps;             /* further steps of the script, before the unplugging; their acts are the hook on_step */
     gboolean    rehearsal, no_order, words, interrupted, unplugged, unsealed, decided, second_challenge;
     const char *opinion, *key_place, *not_seen, *decision;
     Signer     *appliance_signer, *witness_signer, *ca_signer, *reviewer_signer;   /* NULL: the right ones */

@@ -24,7 +24,7 @@ test_default_script (void)
     g_autoptr (GError) error = NULL;
     g_autoptr (Script) script = script_load ("scripts/code-signing.yaml", &error);
     g_assert_no_error (error);
-    g_assert_cmpuint (script->steps->len, ==, 21);
+    g_assert_cmpuint (script->steps->len, ==, 22);
     const ScriptStep *step = script_step (script, "liveness");
     g_assert_cmpstr (step->act, ==, "liveness");
     g_assert_cmpstr (step->confirm[1], ==, "witness");

@@ -12,6 +12,7 @@ static const struct { const char *name; ActFunc func; } table[] = {
     { "show-token", act_show_token },
     { "inventory", act_inventory },
     { "absent", act_absent },
+    { "credential", act_credential },
     { "open", act_open },
     { "challenge", act_challenge },
     { "liveness", act_liveness },

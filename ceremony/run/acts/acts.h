@@ -16,6 +16,7 @@ gboolean act_select_token (Run *run, const ScriptStep *step, GError **error);
 gboolean act_show_token (Run *run, const ScriptStep *step, GError **error);
 gboolean act_inventory (Run *run, const ScriptStep *step, GError **error);
 gboolean act_absent (Run *run, const ScriptStep *step, GError **error);
+gboolean act_credential (Run *run, const ScriptStep *step, GError **error);
 gboolean act_open (Run *run, const ScriptStep *step, GError **error);
 gboolean act_challenge (Run *run, const ScriptStep *step, GError **error);
 gboolean act_liveness (Run *run, const ScriptStep *step, GError **error);

@@ -320,6 +320,18 @@ read_request (Run *run, GBytes **der, GError **error)
     return TRUE;
 }
 
+/* That the TPM opened a credential ties its keys together; whether it found what the witness had sealed, verify knows when the witness has disclosed that. */
+static void
+add_activation (Run *run, AttestAnchors *anchors)
+{
+    const Event *activated = run_last_event (run, "credential.activated");
+    g_autoptr(GBytes) name = activated ? hex_decode (cjson_str (activated->data, "ak_name", NULL), NULL) : NULL;
+    g_autoptr(GBytes) ek = activated ? hex_decode (cjson_str (activated->data, "ek_spki_sha256", NULL), NULL) : NULL;
+
+    if (name && ek && g_bytes_get_size (ek) == SHA256_LEN)
+        attest_anchors_add_activation (anchors, name, g_bytes_get_data (ek, NULL));
+}
+
 /* As verify will judge it: by the vendors' keys that come with the program and those of the trust folder. NULL without @error: a file can't be read as anything. */
 static AttestResult *
 judge (Run *run, const Collecting *self, GError **unreadable, GError **error)
@@ -332,6 +344,7 @@ judge (Run *run, const Collecting *self, GError **unreadable, GError **error)
     if (spki == NULL || !read_request (run, &request, error))
         return NULL;
     sha256 (g_bytes_get_data (spki, NULL), g_bytes_get_size (spki), digest);
+    add_activation (run, anchors);
     attest_anchors_set_time (anchors, clock_wall_ms ());
     return attest_verify (self->inputs, request, digest, self->challenge, anchors, unreadable);
 }
