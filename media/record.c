@@ -21,7 +21,7 @@
 
 #define CHUNK_SECONDS 2         /* at least so often a chunk ends */
 #define CELLS_MAX 5000          /* columns, rows: the cast holds what is said; the picture's own bounds are narrower */
-#define DRAIN_MS 5000           /* how long the end of streams may take */
+#define DRAIN_MS 15000          /* how long the end of streams may take */
 #define FLIGHT_MS 600           /* frames on their way into the file; then frames are dropped before the encoder */
 
 typedef enum { WAITING, RECORDING, ENDING, OVER } State;

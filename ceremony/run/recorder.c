@@ -23,7 +23,7 @@ struct Recorder {
     GQueue     *queue;                  /* GBytes */
     gsize       queued;
     gint64      part;
-    gint64      heard_ms;               /* boot clock of its last message */
+    gint64      heard_ms;               /* of its last message, by the clock that stands still while the machine sleeps */
     gint64      began_ms, before_ms;    /* this part's start; what earlier parts hold */
     guint64     dropped;
     guint       restarts;
@@ -252,7 +252,7 @@ take_message (Recorder *self, const guint8 *packet, gsize len)
     g_autoptr(json_t) message = len > 1 && packet[0] == MEDIA_JSON ? cjson_parse (packet + 1, len - 1, &error) : NULL;
     const char *event = message ? cjson_str (message, "event", NULL) : NULL;
 
-    self->heard_ms = clock_boot_ms ();
+    self->heard_ms = g_get_monotonic_time () / 1000;
     for (gsize i = 0; event && i < G_N_ELEMENTS (messages); i++)
         if (strcmp (messages[i].event, event) == 0) {
             messages[i].take (self, message);
@@ -418,7 +418,7 @@ begin (Recorder *self, GError **error)
     self->running = TRUE;
     self->started = self->stopping = self->stopped = FALSE;
     g_clear_pointer (&self->fault, g_free);
-    self->heard_ms = clock_boot_ms ();
+    self->heard_ms = g_get_monotonic_time () / 1000;
     self->in = g_unix_fd_add (self->child.sock, G_IO_IN | G_IO_HUP | G_IO_ERR, on_readable, self);
     send_json (self, start_message (self));
     self->run->view->redraw (self->run->view);
@@ -502,8 +502,12 @@ recorder_status (Recorder *self)
 void
 recorder_tick (Recorder *self)
 {
-    if (self->running && clock_boot_ms () - self->heard_ms > SILENCE_MS && !self->stopping)
-        failed (self, "it said nothing for 10 seconds");
+    gint64 limit = self->run->setup->silence_ms ? self->run->setup->silence_ms : SILENCE_MS;
+
+    if (self->running && g_get_monotonic_time () / 1000 - self->heard_ms > limit && !self->stopping) {
+        g_autofree char *why = g_strdup_printf ("it said nothing for %" G_GINT64_FORMAT " seconds", limit / 1000);
+        failed (self, why);
+    }
 }
 
 /* ── what the screen asks ── */

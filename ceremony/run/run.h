@@ -23,6 +23,7 @@ typedef struct {
     char *audio;                /* "none", "test", "default" or a device's name; NULL: "none" */
     gboolean rehearsal;         /* must equal the order's */
     gboolean fast;              /* no hold longer than is needed: last QR 1 s, a new QR each second */
+    guint silence_ms;           /* a recorder that says nothing for so long hangs; 0: 10 s. For tests; not kept for a resume */
     guint width, height, fps;   /* of the picture; 0: 1280, 720, 15 */
     char *secret_path;          /* rehearsal: file with the witness's challenge secret (64 hex digits): goes into the sealed bundle */
     char *witness_key;          /* rehearsal: PEM or PKCS#12 of the witness; sealed in `run` without asking for the file */

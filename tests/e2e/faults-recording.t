@@ -54,8 +54,8 @@ on_small_disk () {
   ok "on to the clock" until_seen "$S" 'watch or telephone'
   dd if=/dev/zero of="$S/filler" bs=64k 2>/dev/null
   dd if=/dev/zero of="$S/filler2" bs=512 2>/dev/null
-  ok "the disk is full: told, with what to do" tells '[Nn]o space|[Ff]ull|[Mm]ake room' 30
-  ok "it waits for room, or stands still with the way on" until_seen "$S" 'Try to record again|exit status' 3
+  ok "the disk is full: told, with what to do" tells '[Nn]o space|[Ff]ull|[Mm]ake room'
+  ok "it waits for room, or stands still with the way on" until_seen "$S" 'Try to record again|exit status'
   rm -f "$S/filler" "$S/filler2"
   pane | grep -q 'exit status' || { keys Home; keys Down; keys Enter; }
   ok "stopped" tells 'exit status [13]'

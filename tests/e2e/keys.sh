@@ -7,15 +7,17 @@ pane () { tm capture-pane -p -t main 2>/dev/null; }
 still () { pane | grep -vE 'REC|checkpoint [0-9]+:|^ *$'; }
 keys () { tm send-keys -t main "$@"; }
 type_text () { tm send-keys -t main -l -- "$1"; }
+# The text and Enter at once: no screen between them is ever taken for the next question.
+type_line () { tm send-keys -t main -l -- "$1" \; send-keys -t main Enter; }
 # wait_for PATTERN [SECONDS]
 wait_for () {
   local i
-  for ((i = 0; i < ${2:-20} * 10; i++)); do pane | grep -qE -e "$1" && return 0; sleep 0.1; done
+  for ((i = 0; i < ${2:-60} * 10; i++)); do pane | grep -qE -e "$1" && return 0; sleep 0.1; done
   echo "/$1/ didn't come up:"; pane; return 1
 }
 gone () {
   local i
-  for ((i = 0; i < ${2:-20} * 10; i++)); do pane | grep -qE -e "$1" || return 0; sleep 0.1; done
+  for ((i = 0; i < ${2:-60} * 10; i++)); do pane | grep -qE -e "$1" || return 0; sleep 0.1; done
   echo "/$1/ is still there:"; pane; return 1
 }
 # The screen in one line, so that a message may be wrapped anywhere.
@@ -23,17 +25,27 @@ flat () { pane | sed 's/^[^│]*│//; s/[│┌└─┐┘]/ /g' | tr -s '\n '
 # tells PATTERN [SECONDS]: the message comes up, however it is wrapped.
 tells () {
   local i
-  for ((i = 0; i < ${2:-20} * 10; i++)); do flat | grep -qE -e "$1" && return 0; sleep 0.1; done
+  for ((i = 0; i < ${2:-60} * 10; i++)); do flat | grep -qE -e "$1" && return 0; sleep 0.1; done
   echo "/$1/ wasn't told:"; pane; return 1
 }
-changed_from () { local i; for ((i = 0; i < 50; i++)); do [ "$(still)" != "$1" ] && return 0; sleep 0.1; done; return 1; }
+# The screen is another one, and drawn to its end.
+changed_from () {
+  local i now last=$1
+  for ((i = 0; i < 50; i++)); do
+    now=$(still)
+    [ "$now" != "$1" ] && [ "$now" = "$last" ] && return 0
+    last=$now
+    sleep 0.1
+  done
+  return 1
+}
 
 journal_of () { ls "$1"/ceremonies/*/journal.db 2>/dev/null; }
 event () { sqlite3 -readonly "$(journal_of "$1")" "select line from events" | grep -qE -e "$2"; }
 # await_event DIR TYPE [SECONDS]
 await_event () {
   local i db
-  for ((i = 0; i < ${3:-30} * 20; i++)); do
+  for ((i = 0; i < ${3:-120} * 20; i++)); do
     db=$(journal_of "$1")
     [ -n "$db" ] && [ -n "$(sqlite3 -readonly "$db" "select 1 from events where line like '%\"type\":\"$2\"}' limit 1" 2>/dev/null)" ] && return 0
     sleep 0.05
@@ -56,16 +68,16 @@ witness_words () {
 answer () {
   local dir=$1 p=$2
   case $p in
-    *"Initials of the operator"*) type_text OP; keys Enter ;;
-    *"Initials of the witness"*) type_text WI; keys Enter ;;
-    *"Name of the operator"*) type_text "Ute Öl-Müller"; keys Enter ;;
-    *"Employer of the operator"*) type_text "Beispiel GmbH"; keys Enter ;;
-    *"Title or position of the operator"*) type_text "Release engineer"; keys Enter ;;
-    *"Title or position of the witness"*) type_text "RA officer"; keys Enter ;;
-    *"Typing is hidden"*) type_text "$(cat "${PIN_FILE:-$dir/rehearsal/pin}")"; keys Enter ;;
-    *"challenge: eight words"*) type_text "$(witness_words "$dir" ${SECRET_FILE:-})"; keys Enter ;;
-    *"Operator confirms"*) type_text OP; keys Enter ;;
-    *"Witness confirms"*) type_text WI; keys Enter ;;
+    *"Initials of the operator"*) type_line OP ;;
+    *"Initials of the witness"*) type_line WI ;;
+    *"Name of the operator"*) type_line "Ute Öl-Müller" ;;
+    *"Employer of the operator"*) type_line "Beispiel GmbH" ;;
+    *"Title or position of the operator"*) type_line "Release engineer" ;;
+    *"Title or position of the witness"*) type_line "RA officer" ;;
+    *"Typing is hidden"*) type_line "$(cat "${PIN_FILE:-$dir/rehearsal/pin}")" ;;
+    *"challenge: eight words"*) type_line "$(witness_words "$dir" ${SECRET_FILE:-})" ;;
+    *"Operator confirms"*) type_line OP ;;
+    *"Witness confirms"*) type_line WI ;;
     *"Yes"*"No"*) keys y; keys Enter ;;
     *"Please wait"*) return 1 ;;
     *) keys Enter ;;
@@ -143,7 +155,7 @@ fails_only () { local b=$1 t=$2; shift 2; local IFS=,; results "$b" "$t" verdict
 # resumes DIR [OPTION…]: what was interrupted goes on by itself to its end.
 resumes () {
   local dir=$1; shift
-  timeout 60 ceremony rehearse --unattended --fast --home "$dir" "$@" </dev/null >"$dir/log" 2>&1 || { tail -5 "$dir"/ceremonies/*/recorder.log; cat "$dir/log"; return 1; }
+  timeout 240 ceremony rehearse --unattended --fast --home "$dir" "$@" </dev/null >"$dir/log" 2>&1 || { tail -5 "$dir"/ceremonies/*/recorder.log; cat "$dir/log"; return 1; }
 }
 
 # Scenarios run side by side, each a function with its own folder in $T and its own tmux; their lines are numbered when all are through.
