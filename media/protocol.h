@@ -19,10 +19,12 @@
  * media → ceremony
  *   {"event":"started","part":n,"video":path,"terminal":path,"width","height","fps","camera":{"kind","name"},"cameras":[{"kind","name"}],"audio":{…},"encoder":…}  paths relative to dir
  *   {"event":"chunk","track":"video"|"terminal","part":n,"offset","length","sha256","frames":{"asked","composed","encoded","dropped"},
- *    "first_ms","last_ms"}                 the bytes are on disk (written, and fdatasync'ed) when it is sent; frames and ms: video only;
- *                                          frames counts since the chunk before; ms is media time
+ *    "first_ms","last_ms","clock":{"boot_ms","monotonic_ms","wall_ms"}}
+ *                                          the bytes are on disk (written, and fdatasync'ed) when it is sent; frames, ms and clock: video only;
+ *                                          frames counts since the chunk before; ms is media time; clock: CLOCK_BOOTTIME, CLOCK_MONOTONIC and the wall
+ *                                          clock at the moment in which the frame of first_ms was composed (absent where the chunk holds no frame)
  *   {"event":"qr_shown","size":n,"part":n,"media_ms":n}    the first frame with that QR was encoded
- *   {"event":"frames_dropped","count","media_ms"}          at most one a second
+ *   {"event":"frames_dropped","count","media_ms"}          at most one a second; at the end the sum is that of all chunks' dropped
  *   {"event":"source_lost","source":"camera"|"camera 2"|"camera 3"|"audio","reason"}, {"event":"source_returned","source"}
  *   {"event":"camera_repeats","part","camera":from 1,"kind":"frozen"|"loop","media_ms","period_ms"}, {"event":"camera_moves","part","camera","media_ms"}   not of test pictures
  *   {"event":"track_closed","track","part","path","length","sha256","chunks"}

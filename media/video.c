@@ -1,13 +1,15 @@
 /* A chunk is a cluster: the ticks from its first frame to the next chunk's first frame are its own. asked: those ticks; composed: those whose frame
- * went to the encoder; encoded: the blocks that its bytes hold; dropped: asked − encoded. */
+ * went to the encoder; encoded: the blocks that its bytes hold; dropped: asked − encoded. What was composed and never came out is told at the end. */
 #include "media/video.h"
 #include "media/mkv.h"
+#include "ceremony/base/clock.h"
 #include "ceremony/base/errors.h"
 
 #define COMPOSED_MAX 100000     /* ticks remembered: never reached while anything gets encoded */
 
 typedef struct {
     gint64 tick, qr_size;
+    gint64 boot_ms, monotonic_ms, wall_ms;      /* the machine's clocks as it was composed */
 } Composed;
 
 struct Video {
@@ -23,6 +25,7 @@ struct Video {
     gboolean in_cluster;
     gint64 first_tick;          /* of the chunk at hand */
     gint64 encoded, first_ms, last_ms;
+    gint64 lost;                /* composed, and never in the file */
 };
 
 Video *
@@ -69,7 +72,7 @@ tick_of_ms (const Video *self, gint64 ms)
 void
 video_composed (Video *self, gint64 tick, gint64 qr_size)
 {
-    Composed entry = { tick, qr_size };
+    Composed entry = { tick, qr_size, clock_boot_ms (), g_get_monotonic_time () / 1000, clock_wall_ms () };
     g_mutex_lock (&self->lock);
     g_queue_push_tail (&self->composed, g_memdup2 (&entry, sizeof entry));
     if (g_queue_get_length (&self->composed) > COMPOSED_MAX)
@@ -114,18 +117,26 @@ on_frame (Video *self)
 static json_t *
 accounts (Video *self, gint64 end)
 {
-    gint64 composed = 0;
+    gint64 composed = 0, first = tick_of_ms (self, self->first_ms);
+    json_t *clock = NULL;
     g_mutex_lock (&self->lock);
     Composed *entry;
     while ((entry = g_queue_peek_head (&self->composed)) && entry->tick < end) {
+        if (self->encoded > 0 && entry->tick == first && !clock)
+            clock = json_pack ("{s:I,s:I,s:I}", "boot_ms", (json_int_t) entry->boot_ms, "monotonic_ms", (json_int_t) entry->monotonic_ms, "wall_ms",
+                               (json_int_t) entry->wall_ms);
         g_free (g_queue_pop_head (&self->composed));
         composed++;
     }
     g_mutex_unlock (&self->lock);
     gint64 asked = end - self->first_tick;
-    return json_pack ("{s:{s:I,s:I,s:I,s:I},s:I,s:I}", "frames", "asked", (json_int_t) asked, "composed", (json_int_t) composed, "encoded",
-                      (json_int_t) self->encoded, "dropped", (json_int_t) (asked - self->encoded), "first_ms", (json_int_t) self->first_ms, "last_ms",
-                      (json_int_t) self->last_ms);
+    self->lost += composed - self->encoded;
+    json_t *members = json_pack ("{s:{s:I,s:I,s:I,s:I},s:I,s:I}", "frames", "asked", (json_int_t) asked, "composed", (json_int_t) composed, "encoded",
+                                 (json_int_t) self->encoded, "dropped", (json_int_t) (asked - self->encoded), "first_ms", (json_int_t) self->first_ms,
+                                 "last_ms", (json_int_t) self->last_ms);
+    if (clock)
+        json_object_set_new (members, "clock", clock);
+    return members;
 }
 
 static gboolean
@@ -194,5 +205,8 @@ video_close (Video *self, gint64 ticks)
     g_clear_error (&error);
     if (!end_chunk (self, ticks, &error))
         g_printerr ("%s\n", error->message);
+    if (self->lost > 0)
+        outbox_post (self->outbox, json_pack ("{s:s,s:I,s:I}", "event", "frames_dropped", "count", (json_int_t) self->lost, "media_ms",
+                                              (json_int_t) video_ms_of_tick (self->fps, ticks)));
     track_close (self->track);
 }

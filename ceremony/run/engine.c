@@ -87,6 +87,20 @@ watch_clock (Run *run)
     screen_say (run, MOOD_WARNING, "The machine's clock was set while the ceremony ran (by %" G_GINT64_FORMAT " ms). It is in the record.", drift);
 }
 
+/* The clock that stands still while the machine sleeps falls behind the one that doesn't. */
+static void
+watch_sleep (Run *run)
+{
+    gint64 slept = clock_boot_ms () - g_get_monotonic_time () / 1000, ms = slept - run->slept;
+
+    if (ABS (ms) <= 500 || run->closing)
+        return;
+    run->slept = slept;
+    run_event (run, "machine.slept", "appliance", json_pack ("{s:I}", "ms", (json_int_t) ms), NULL);
+    screen_say (run, MOOD_WARNING, "The machine slept for %" G_GINT64_FORMAT " s while the ceremony ran: nothing was recorded then. It is in the record; note a deviation (F3).",
+                ms / 1000);
+}
+
 static gboolean
 on_tick (gpointer data)
 {
@@ -95,6 +109,7 @@ on_tick (gpointer data)
     if (run->stop == STOP_FAULT)
         return G_SOURCE_CONTINUE;
     watch_clock (run);
+    watch_sleep (run);
     if (run->ticks++ % 5 == 0)
         watch_disk (run);
     if (run->recorder)

@@ -55,7 +55,7 @@ struct Run {
     guint       nested;         /* inside the handling of a function key */
     Recorder   *recorder;
     char       *attention;      /* why the recording stands still: the next question is about that */
-    gint64      wall_start, boot_start, drift_told;
+    gint64      wall_start, boot_start, drift_told, slept;      /* slept: boot clock less monotonic clock, as last told */
     guint       ticks;
     gboolean    low_told;       /* that the disk fills up */
 

@@ -151,7 +151,7 @@ on_chunk (Recorder *self, const json_t *message)
     gboolean video = g_strcmp0 (cjson_str (message, "track", NULL), "video") == 0;
 
     run_event (self->run, video ? "video.chunk" : "terminal.chunk", "recorder",
-               pick (message, video ? "part offset length sha256 frames first_ms last_ms" : "part offset length sha256"), NULL);
+               pick (message, video ? "part offset length sha256 frames first_ms last_ms clock" : "part offset length sha256"), NULL);
 }
 
 static void

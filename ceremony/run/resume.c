@@ -196,6 +196,7 @@ run_begin_sitting (Run *run, GError **error)
     journal_begin_sitting (run->journal);
     run->wall_start = clock_wall_ms ();
     run->boot_start = clock_boot_ms ();
+    run->slept = run->boot_start - g_get_monotonic_time () / 1000;
     if (!run->resumed)
         return run_event (run, "ceremony.opened", "appliance", opened_data (run), error);
     run->closing = run_last_event (run, "recording.closing") != NULL;

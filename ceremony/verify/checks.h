@@ -154,7 +154,7 @@ PolicyLevel rule_level (const Context *c, const char *check_id);
     X (key_recovered) X (device_consistent) X (device_sole) X (presence_unplug) X (attestation_credential) X (attestation) X (key_history) X (module_suitable) \
     X (service_signature) X (service_trust) X (service_declaration) X (service_module) \
     X (timestamps) X (statement_consistent) X (statement_opinion) X (witness_key_place) X (interruptions) X (deviations) \
-    X (camera_real) X (tracks_files) X (tracks_chunks) X (tracks_container) X (tracks_drops) X (tracks_cover) X (camera_live) X (sound_live) X (pictures_codes)
+    X (camera_real) X (tracks_files) X (tracks_chunks) X (tracks_container) X (tracks_drops) X (tracks_clock) X (tracks_cover) X (camera_live) X (sound_live) X (pictures_codes)
 #define CHECK_DECLARE(name) CheckResult check_##name (Context *c);
 CHECKS (CHECK_DECLARE)
 #undef CHECK_DECLARE

@@ -310,31 +310,6 @@ check_tracks_container (Context *c)
     return done (c, "video is Matroska whose chunks begin with clusters, the terminal is asciicast");
 }
 
-CheckResult
-check_tracks_drops (Context *c)
-{
-    const GPtrArray *chunks = events_of (c, "video.chunk"), *lost = events_of (c, "source.lost"), *failed = events_of (c, "recorder.failed");
-    gint64 asked = 0, dropped = 0;
-
-    for (guint i = 0; i < chunks->len; i++) {
-        const json_t *frames = json_object_get (((const Event *) chunks->pdata[i])->data, "frames");
-        asked += MAX (member_int (frames, "asked"), 0);
-        dropped += MAX (member_int (frames, "dropped"), 0);
-    }
-    if (asked > 0 && dropped > asked * c->rule.drops_per_mille / 1000)
-        flaw (c, CHECK_FAIL, event_first (c, "frames.dropped"), "%" G_GINT64_FORMAT " of %" G_GINT64_FORMAT " frames were dropped, policy allows %" G_GINT64_FORMAT " of 1000",
-              dropped, asked, c->rule.drops_per_mille);
-    if (asked == 0 && chunks->len > 3)
-        flaw (c, CHECK_FAIL, NULL, "the recording doesn't tell how many frames it holds");
-    for (guint i = 0; i < lost->len; i++)
-        flaw (c, CHECK_WARN, lost->pdata[i], "the %s was lost at event %" G_GUINT64_FORMAT ": %s", member (((const Event *) lost->pdata[i])->data, "source"),
-              ((const Event *) lost->pdata[i])->seq, member (((const Event *) lost->pdata[i])->data, "reason"));
-    for (guint i = 0; i < failed->len; i++)
-        flaw (c, CHECK_WARN, failed->pdata[i], "the recorder failed at event %" G_GUINT64_FORMAT ": %s", ((const Event *) failed->pdata[i])->seq,
-              member (((const Event *) failed->pdata[i])->data, "reason"));
-    return done (c, "%" G_GINT64_FORMAT " of %" G_GINT64_FORMAT " frames dropped", dropped, asked);
-}
-
 static void
 check_source (Context *c, const Event *started)
 {

@@ -133,6 +133,7 @@ static const Check checks[] = {
     { { "tracks.container", "tracks", "Video is Matroska cut at clusters, the terminal is asciicast of what was shown.", "RFC 9559" }, EV, TRUE,
       check_tracks_container },
     { { "tracks.drops", "tracks", "Few pictures were dropped, no source was lost.", "CSBR 6.1.1.1" }, EV, FALSE, check_tracks_drops },
+    { { "tracks.clock", "tracks", "The video's time, the machine's clocks and the journal's ran together.", "CSBR 5.4.1.1" }, EV, FALSE, check_tracks_clock },
     { { "tracks.cover", "tracks", "A recording ran whenever something was done, and its time is the journal's.", "CSBR 6.1.1.1" }, EV, FALSE, check_tracks_cover },
     { { "camera.live", "tracks", "The cameras were alive: no picture stands still or comes again, and they had the large pane while the challenge was shown.",
         "CSBR 6.1.1.1" }, EV, FALSE, check_camera_live },

@@ -173,15 +173,14 @@ ok $? "and every chunk that it had told is there"
 # Frames that could not be made are counted.
 is "$(python3 "$D/check.py" "$D/frozen" "$D/frozen.out")" true "a recorder that was frozen tells true sums"
 is "$(events frozen frames_dropped | jq -s '[.[].count] | add >= 14')$(events frozen chunk | jq -s '([.[] | select(.track == "video") | .frames.dropped] | add) >= 14')" truetrue "and counts what it dropped"
-is "$(events frozen chunk | jq -s '[.[] | select(.track == "video") | .frames.asked] | add')" \
-   "$(events frozen chunk | jq -s '[.[] | select(.track == "video")] | (last.last_ms * 15 / 1000 | round) + 1')" "no tick of the clock is left out"
+is "$(events frozen chunk | jq -s '[.[] | select(.track == "video")] | ([.[].frames.asked] | add) - (last.last_ms * 15 / 1000 | round) - 1 | . >= 0')" true "no tick of the clock is left out"
 
 if [ -e "$slowdisk" ]; then
   is "$(python3 "$D/check.py" "$D/slow" "$D/slow.out")$(events slow chunk | jq -s '[.[] | select(.track == "video") | .frames.dropped] | add >= 14')" truetrue \
      "a slow disk costs frames, which are counted"
   is "$(events slow frames_dropped | jq -s '[.[].count] | add')" "$(events slow chunk | jq -s '[.[] | select(.track == "video") | .frames.dropped] | add')" \
      "and told while it goes on"
-  is "$(python3 -c 'import json,sys; t = [l[0] for l in map(json.loads, list(open(sys.argv[1]))[1:])]; print(len(t), max(t) - min(t) < 1)' "$D/slow/terminal/0001.cast")" \
+  is "$(python3 -c 'import json,sys; t = [l[0] for l in map(json.loads, list(open(sys.argv[1]))[1:])]; print(len(t), max(b - a for a, b in zip(t, t[1:])) < 1.4)' "$D/slow/terminal/0001.cast")" \
      "100 True" "and meanwhile the terminal goes on being read"
   is "$(ffmpeg -v error -i "$D/slow/video/0001.mkv" -f null - 2>&1 </dev/null)" "" "and the video plays, with its sound"
 else

@@ -11,6 +11,7 @@ typedef struct {
     char    *dir;
     gboolean shown, started, stopped, marked, never_mark;
     const char *camera, *second, *audio;        /* NULL: the test picture, no second one, no sound */
+    gint64   boot;                      /* of its first picture: forged events follow each other faster than pictures do */
     guint    n_asked, n_shown;
     /* what to lie about in the picture */
     guint    replace_at;                /* this showing (from 1) … */
@@ -58,10 +59,22 @@ film_closed (Forge *f, Film *film, const json_t *message)
     json_array_append_new (f->parts, json_string (path));
 }
 
+/* The recorder's clocks are this machine's, the journal's are forged: they are told as a machine whose clocks are the journal's would. */
+static json_t *
+with_clock (Forge *f, Film *film, json_t *data)
+{
+    gint64 at = film->boot + json_integer_value (json_object_get (data, "first_ms"));
+
+    if (json_object_get (data, "clock"))
+        json_object_set_new (data, "clock", json_pack ("{s:I, s:I, s:I}", "boot_ms", (json_int_t) at, "monotonic_ms", (json_int_t) at, "wall_ms",
+                                                       (json_int_t) (f->base - f->boot + at)));
+    return data;
+}
+
 static void
 film_take (Forge *f, Film *film, const json_t *message)
 {
-    static const char *const chunk[] = { "part", "offset", "length", "sha256", "frames", "first_ms", "last_ms", NULL };
+    static const char *const chunk[] = { "part", "offset", "length", "sha256", "frames", "first_ms", "last_ms", "clock", NULL };
     static const char *const started[] = { "part", "video", "terminal", "width", "height", "fps", "camera", "cameras", "audio", "encoder", NULL };
     static const char *const repeats[] = { "part", "camera", "kind", "media_ms", "period_ms", NULL };
     static const char *const shown[] = { "size", "part", "media_ms", NULL };
@@ -77,8 +90,9 @@ film_take (Forge *f, Film *film, const json_t *message)
             json_object_set_new (json_array_get (json_object_get (data, "cameras"), i), "kind", json_string ("device"));
         forge_emit (f, "recording.started", "recorder", data);
         film->started = TRUE;
+        film->boot = f->boot + f->mono - 600000;
     } else if (g_str_equal (event, "chunk")) {
-        forge_emit (f, g_str_equal (track, "video") ? "video.chunk" : "terminal.chunk", "recorder", pick (message, chunk));
+        forge_emit (f, g_str_equal (track, "video") ? "video.chunk" : "terminal.chunk", "recorder", with_clock (f, film, pick (message, chunk)));
     } else if (g_str_equal (event, "qr_shown")) {
         forge_emit (f, "qr.shown", "recorder", pick (message, shown));
         film->shown = TRUE;

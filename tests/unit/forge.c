@@ -267,6 +267,7 @@ forge_init (Forge *f, ForgeWorld *world)
     f->opinion = "witnessed";
     f->key_place = "token";
     f->base = clock_wall_ms () - 600000;
+    f->boot = f->base - 1700000000000;
     f->sitting = 1;
     f->ceremony = g_strdup ("2026-11-24-abcdefgh");
     f->origin = g_strdup_printf ("%s/ceremony/%s", world->origin_domain, f->ceremony);
@@ -391,6 +392,8 @@ record_chunk (Forge *f, gboolean recovered)
     video = json_pack ("{s:i, s:I, s:I, s:s, s:{s:i, s:i, s:i, s:i}, s:I, s:I}", "part", f->part, "offset", (json_int_t) f->video_done, "length",
                        (json_int_t) (f->video->len - f->video_done), "sha256", hash, "frames", "asked", 30, "composed", 30, "encoded", 30, "dropped", 0, "first_ms",
                        (json_int_t) f->mono, "last_ms", (json_int_t) f->mono + 10);
+    json_object_set_new (video, "clock", json_pack ("{s:I, s:I, s:I}", "boot_ms", (json_int_t) (f->boot + f->mono), "monotonic_ms",
+                                                    (json_int_t) (f->boot + f->mono), "wall_ms", (json_int_t) (f->base + f->mono)));
     f->video_done = f->video->len;
     f->video_chunks++;
     if (f->cast_chunks == 0)
@@ -474,7 +477,7 @@ clock_json (Forge *f)
 {
     g_autofree char *wall = clock_format (f->base + f->mono);
 
-    return json_pack ("{s:s, s:I, s:s, s:s}", "boot_id", "b00", "boottime_ms", (json_int_t) (f->base + f->mono - 1700000000000), "wall", wall, "ntp", "synchronised");
+    return json_pack ("{s:s, s:I, s:s, s:s}", "boot_id", "b00", "boottime_ms", (json_int_t) (f->boot + f->mono), "wall", wall, "ntp", "synchronised");
 }
 
 static json_t *
@@ -491,6 +494,7 @@ interrupt (Forge *f)
     const Event *last = f->events->pdata[f->events->len - 1];
 
     f->base = last->time + 5000;
+    f->boot = f->base - 1700000000000;
     f->mono = 0;
     f->sitting++;
     forge_emit (f, "ceremony.resumed", "appliance",

@@ -57,7 +57,8 @@ struct Forge {
     GPtrArray  *notes;                  /* char*: checkpoints in order of size */
     GString    *lines;
     NoteKey    *note_key;
-    gint64      base, mono;
+    gint64      base, mono;             /* wall clock and journal clock: the time of an event is their sum */
+    gint64      boot;                   /* CLOCK_BOOTTIME at mono 0 */
     guint64     sitting;
     char       *ceremony, *origin, *step;
     Script     *script_parsed;

@@ -300,7 +300,7 @@ test_accounts (Fixture *f, gconstpointer data)
         g_assert_true (video_bytes (video, stream->data + i, 1, &error));
     g_assert_cmpint (video_seen_tick (video), ==, 6);
     video_close (video, 10);
-    g_autoptr (json_t) head = next (f), one = next (f), shown = next (f), also = next (f), two = next (f), closed = next (f);
+    g_autoptr (json_t) head = next (f), one = next (f), shown = next (f), also = next (f), two = next (f), lost = next (f), closed = next (f);
     g_assert_cmpint (number (head, "length"), ==, clusters[0]);
     g_assert_cmpint (number (one, "offset"), ==, clusters[0]);
     g_assert_cmpint (number (two, "offset"), ==, clusters[1]);
@@ -308,6 +308,10 @@ test_accounts (Fixture *f, gconstpointer data)
     g_autofree char *accounts = cjson_encode (cjson_obj (one, "frames", NULL), NULL), *last = cjson_encode (cjson_obj (two, "frames", NULL), NULL);
     g_assert_cmpstr (accounts, ==, "{\"asked\":5,\"composed\":2,\"dropped\":3,\"encoded\":2}");
     g_assert_cmpstr (last, ==, "{\"asked\":5,\"composed\":5,\"dropped\":3,\"encoded\":2}");
+    g_assert_cmpint (number (lost, "count"), ==, 3);              /* composed, and swallowed by the encoder */
+    g_assert_cmpint (number (cjson_obj (one, "clock", NULL), "boot_ms"), >, 0);
+    g_assert_cmpint (number (cjson_obj (one, "clock", NULL), "wall_ms"), >, G_GINT64_CONSTANT (1700000000000));
+    g_assert_null (cjson_obj (head, "clock", NULL));
     g_assert_cmpint (number (shown, "size"), ==, 77);
     g_assert_cmpint (number (shown, "media_ms"), ==, 300);
     g_assert_cmpint (number (also, "size"), ==, 78);

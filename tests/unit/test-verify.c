@@ -370,7 +370,19 @@ EVENT_LIE (no_camera, "recording.started", json_object_set_new (json_object_get 
 EVENT_LIE (file_other, "track.closed", SET ("sha256", json_string (zeros)))
 EVENT_LIE (chunk_other, "video.chunk", SET ("sha256", json_string (zeros)))
 EVENT_LIE (chunk_gap, "terminal.chunk", if (json_integer_value (json_object_get (data, "offset")) > 0) SET ("offset", json_integer (1)))
-EVENT_LIE (drops, "video.chunk", json_object_set_new (json_object_get (data, "frames"), "dropped", json_integer (10)))
+EVENT_LIE (drops, "video.chunk", json_object_set_new (json_object_get (data, "frames"), "dropped", json_integer (10));
+           json_object_set_new (json_object_get (data, "frames"), "encoded", json_integer (20)))
+EVENT_LIE (drops_hidden, "video.chunk", json_object_set_new (json_object_get (data, "frames"), "encoded", json_integer (20)))
+static gint64 clock_of (json_t *data, const char *key) { return json_integer_value (json_object_get (json_object_get (data, "clock"), key)); }
+static void clock_on (json_t *data, const char *key, gint64 ms) { json_object_set_new (json_object_get (data, "clock"), key, json_integer (clock_of (data, key) + ms)); }
+/* The second piece of video was recorded so much later than its time says. */
+#define LATER(data) if (json_integer_value (json_object_get (data, "offset")) > 0)
+EVENT_LIE (chunk_no_clock, "video.chunk", json_object_del (data, "clock"))
+EVENT_LIE (chunk_slow, "video.chunk", LATER (data) { SET ("first_ms", json_integer (json_integer_value (json_object_get (data, "first_ms")) + 700));
+           SET ("last_ms", json_integer (json_integer_value (json_object_get (data, "last_ms")) + 700)); })
+EVENT_LIE (chunk_slept, "video.chunk", clock_on (data, "boot_ms", -90000); clock_on (data, "wall_ms", -90000); LATER (data) { clock_on (data, "boot_ms", 60000); clock_on (data, "wall_ms", 60000); })
+EVENT_LIE (chunk_stepped, "video.chunk", LATER (data) clock_on (data, "wall_ms", 3000))
+EVENT_LIE (chunk_early, "video.chunk", clock_on (data, "boot_ms", 9000); clock_on (data, "monotonic_ms", 9000); clock_on (data, "wall_ms", 9000))
 EVENT_LIE (gap_hidden, "ceremony.resumed", SET ("gap_ms", json_integer (1)))
 EVENT_LIE (unrecovered, "video.chunk", json_object_del (data, "recovered"))
 EVENT_LIE (n_of_step, "step.begun", SET ("n", json_integer (1)))
@@ -475,6 +487,15 @@ lose_camera (Forge *f, const char *act)
 {
     if (g_str_equal (act, "prove"))
         forge_emit (f, "source.lost", "recorder", json_pack ("{s:s, s:s}", "source", "camera", "reason", "unplugged"));
+}
+
+static void
+sleep_a_while (Forge *f, const char *act)
+{
+    if (!g_str_equal (act, "prove"))
+        return;
+    f->mono += 7000;
+    forge_emit (f, "machine.slept", "appliance", json_pack ("{s:i}", "ms", 7000));
 }
 
 static void
@@ -799,7 +820,7 @@ static const Lie lies[] = {
     { "lines swapped", "journal.sequence", "dropped, added or moved", FAILS, "journal.checkpoints", .on_files = files_lines_swapped },
     { "time runs backwards", "journal.sequence", "backwards", FAILS, "", .on_event = clock_back },
     { "gap hidden", "journal.sequence", "another gap", FAILS, "", .prepare = interrupted, .on_event = gap_hidden },
-    { "clock jumps", "journal.clock", "was off", FAILS, "", .on_event = clock_jump },
+    { "clock jumps", "journal.clock", "was off", FAILS, "tracks.clock", .on_event = clock_jump },
     { "clock stepped", "journal.clock", "stepped", WARNS, "", .on_step = step_clock },
     { "event changed", "journal.checkpoints", "another root", FAILS, "evidence.consistent statement.consistent", .on_files = files_line_changed },
     { "checkpoint by another key", "journal.checkpoints", "checkpoint 1", FAILS, "", .on_files = files_checkpoint_by_other },
@@ -907,8 +928,15 @@ static const Lie lies[] = {
     { "another file closed", "tracks.files", "isn't the recording", FAILS, "", .on_event = file_other },
     { "another chunk", "tracks.chunks", "aren't those recorded", FAILS, "", .on_event = chunk_other },
     { "gap between chunks", "tracks.chunks", "gap or an overlap", FAILS, "", .on_event = chunk_gap },
-    { "recovered end unmarked", "tracks.chunks", "isn't marked", FAILS, "interruptions", .prepare = interrupted, .on_event = unrecovered },
+    { "recovered end unmarked", "tracks.chunks", "isn't marked", FAILS, "interruptions tracks.clock", .prepare = interrupted, .on_event = unrecovered },
     { "frames dropped", "tracks.drops", "dropped", FAILS, "", .on_event = drops },
+    { "frames that don't add up", "tracks.drops", "doesn't add up", FAILS, "", .on_event = drops_hidden },
+    { "machine slept", "tracks.clock", "slept for 7.0 s before", WARNS, "", .on_step = sleep_a_while },
+    { "a piece of video without clocks", "tracks.clock", "doesn't tell what the clocks said", FAILS, "", .on_event = chunk_no_clock },
+    { "slow video", "tracks.clock", "the video's time went on by", FAILS, "", .on_event = chunk_slow },
+    { "slept while it was recorded", "tracks.clock", "slept for 60.0 s within part 1, ", WARNS, "", .on_event = chunk_slept },
+    { "wall clock stepped in secret", "tracks.clock", "tells of no step", FAILS, "", .on_event = chunk_stepped },
+    { "video from the future", "tracks.clock", "isn't the journal's", FAILS, "", .on_event = chunk_early },
     { "camera lost", "tracks.drops", "lost", WARNS, "", .on_step = lose_camera },
     { "challenge given twice", "sequence.generation", "told 2 times", FAILS, "script.followed", .on_step = challenge_twice },
     { "opening committed twice", "sequence.generation", "told 2 times", FAILS, "script.followed challenge.opening", .on_step = opening_twice },
@@ -925,7 +953,7 @@ static const Lie lies[] = {
     { "code shown nowhere", "tracks.chunks", "wasn't being recorded", FAILS, "", .on_event = code_nowhere },
     { "part begun and hidden", "tracks.files", "what became of it", FAILS, "tracks.chunks tracks.cover", .on_event = late_start },
     { "generated while no picture was recorded", "tracks.cover", "nothing was recorded", FAILS, "", .on_event = unfilmed },
-    { "picture's time", "tracks.cover", "isn't the journal's", FAILS, "", .on_event = picture_slow },
+    { "picture's time", "tracks.cover", "isn't the journal's", FAILS, "tracks.clock", .on_event = picture_slow },
     { "recorder held", "tracks.cover", "no picture arrived", FAILS, "", .on_event = picture_held },
     { "confirmed by nobody", "people.entries", "by nobody", FAILS, "", .on_event = confirmed_by_nobody },
     { "operator and witness are one", "people.entries", "watch over themselves", FAILS, "", .prepare = same_person },
