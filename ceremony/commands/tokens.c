@@ -52,6 +52,7 @@ pin_meaning (const char *state)
         { "count-low", "set; a wrong PIN was entered since the last login" },
         { "final-try", "one try is left: a wrong PIN locks it" },
         { "locked", "LOCKED: unlock it with the maker's tool before a ceremony" },
+        { "to-be-changed", "set by its maker, or expired: change it before a ceremony" },
         { "not-initialised", "none yet: initialise the token and its PIN before a ceremony" },
     };
     for (gsize i = 0; i < G_N_ELEMENTS (STATES); i++)

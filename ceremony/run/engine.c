@@ -135,6 +135,21 @@ run_interrupt (Run *run)
 
 /* ── the steps ── */
 
+static gboolean
+call_ready (Run *run, gpointer data, GError **error)
+{
+    return token_ready (run->token);
+}
+
+/* What is left of the token after @failed; a session that is dead is found anew by the next attempt. */
+static void
+look_after_token (Run *run, const GError *failed)
+{
+    if (g_error_matches (failed, TOKEN_ERROR, TOKEN_ERROR_ABSENT)
+        || (failed->domain == TOKEN_ERROR && run->token != NULL && !run_token_call (run, "Looking whether the token still answers", call_ready, NULL, NULL)))
+        run_forget_token (run);
+}
+
 /* An act that failed may be tried again: each is safe to enter again. */
 static gboolean
 after_failure (Run *run, GError *failed, GError **error)
@@ -146,8 +161,7 @@ after_failure (Run *run, GError *failed, GError **error)
 
     if (run->stop != STOP_NONE)
         return run_stopped (run, error);
-    if (g_error_matches (failed, TOKEN_ERROR, TOKEN_ERROR_ABSENT) || (failed->domain == TOKEN_ERROR && run->token != NULL && !token_ready (run->token)))
-        run_forget_token (run);
+    look_after_token (run, failed);
     screen_say (run, MOOD_ERROR, "%s", text);
     choice = run_ask_choice (run, "act.failed", "operator", title, text, choices, error);
     if (choice < 0)

@@ -10,7 +10,6 @@ typedef struct {
     const guint8 *data;
     gsize         len;
     const Secret *pin;
-    X509_NAME    *subject;
     GBytes       *signature;
     X509_REQ     *request;
     const char   *mechanism, *hash;
@@ -67,13 +66,28 @@ call_sign (Run *run, gpointer data, GError **error)
     return args->signature != NULL;
 }
 
-/* A key that wants the PIN for each signature gets it asked each time. */
+static gboolean
+call_always (Run *run, gpointer data, GError **error)
+{
+    *(gboolean *) data = token_key_always_authenticate (run->key);
+    return TRUE;
+}
+
+/* A key that wants the PIN for each signature gets it asked each time, here or on the token's own keypad. */
 static gboolean
 context_pin (Run *run, Secret **pin, GError **error)
 {
+    gboolean always = FALSE;
+
     *pin = NULL;
-    if (!token_key_always_authenticate (run->key) || token_has_pinpad (run->token))
+    if (!run_token_call (run, "Asking how the key wants to be used", call_always, &always, error))
+        return FALSE;
+    if (!always)
         return TRUE;
+    if (token_has_pinpad (run->token)) {
+        screen_say (run, MOOD_NORMAL, "This key asks for the PIN at each signature: enter it on the token's own keypad, as the token asks for it.");
+        return TRUE;
+    }
     *pin = run_ask_pin (run, "pin.context", "The token's PIN, again", "This key asks for the PIN at each signature. It is neither shown nor recorded.", error);
     return *pin != NULL;
 }
@@ -297,8 +311,7 @@ call_request (Run *run, gpointer data, GError **error)
 {
     SignArgs *args = data;
 
-    args->request = token_key_request (run->key, args->subject, error);
-    return args->request != NULL;
+    return token_key_request_sign (run->key, args->request, args->pin, error);
 }
 
 static gboolean
@@ -368,23 +381,41 @@ request_on_disk (Run *run, X509_NAME *subject)
     return NULL;
 }
 
+/* The signature is over these bytes, whose digest the journal has before. */
+static X509_REQ *
+new_request (Run *run, X509_NAME *subject, gint64 *use, GError **error)
+{
+    g_autoptr(Secret) pin = NULL;
+    g_autoptr(GBytes) tbs = NULL;
+    g_autofree char *digest = NULL;
+    SignArgs args = { .request = token_key_request_new (run->key, subject, &tbs, error) };
+
+    if (args.request == NULL)
+        return NULL;
+    digest = sha256_hex (g_bytes_get_data (tbs, NULL), g_bytes_get_size (tbs));
+    if (context_pin (run, &pin, error)) {
+        args.pin = pin;
+        if (announce (run, "request", digest, use, error) && run_token_call (run, "The key signs the request", call_request, &args, error))
+            return args.request;
+    }
+    X509_REQ_free (args.request);
+    return NULL;
+}
+
 static gboolean
 make_request (Run *run, X509_NAME *subject, GError **error)
 {
-    SignArgs args = { .subject = subject };
-    g_autofree char *sig_sha = NULL;
     gint64 use = open_use (run, "request");
+    X509_REQ *request = request_on_disk (run, subject);
+    g_autofree char *sig_sha = NULL;
     gboolean ok;
 
-    args.request = request_on_disk (run, subject);
-    if (args.request == NULL) {
-        if (!announce (run, "request", NULL, &use, error) || !run_token_call (run, "The key signs the request", call_request, &args, error))
-            return FALSE;
-    }
-    sig_sha = request_signature (args.request);
-    ok = write_pem (run, "public.pem", put_public, token_key_public (run->key), error) && write_pem (run, "request.csr", put_request, args.request, error)
-         && (use == 0 || tell_used (run, use, sig_sha, error)) && tell_request (run, args.request, error);
-    X509_REQ_free (args.request);
+    if (request == NULL && (request = new_request (run, subject, &use, error)) == NULL)
+        return FALSE;
+    sig_sha = request_signature (request);
+    ok = write_pem (run, "public.pem", put_public, token_key_public (run->key), error) && write_pem (run, "request.csr", put_request, request, error)
+         && (use == 0 || tell_used (run, use, sig_sha, error)) && tell_request (run, request, error);
+    X509_REQ_free (request);
     return ok;
 }
 

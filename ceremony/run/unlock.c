@@ -3,13 +3,28 @@
 #include "ceremony/run/engine.h"
 #include <string.h>
 
-typedef struct { const char *uri; const Secret *pin; gboolean even_final; json_t *info; TokenKeySpec spec; const guint8 *spki; json_t *found; } TokenArgs;
+typedef struct { const char *uri; const Secret *pin; gboolean even_final; const char *state; json_t *info; TokenKeySpec spec; const guint8 *spki; json_t *found; } TokenArgs;
+
+static void
+forget (Run *run)
+{
+    g_clear_pointer (&run->key, token_key_free);
+    g_clear_pointer (&run->token, token_close);
+}
+
+static gboolean
+call_forget (Run *run, gpointer data, GError **error)
+{
+    forget (run);
+    return TRUE;
+}
 
 static gboolean
 call_open (Run *run, gpointer data, GError **error)
 {
     TokenArgs *args = data;
 
+    forget (run);
     run->token = token_open (run->modules, args->uri, error);
     if (run->token == NULL)
         return FALSE;
@@ -24,7 +39,10 @@ call_login (Run *run, gpointer data, GError **error)
 {
     TokenArgs *args = data;
 
-    return token_login (run->token, args->pin, args->even_final, error);
+    if (!token_login (run->token, args->pin, args->even_final, error))
+        return FALSE;
+    args->state = token_pin_state (run->token);
+    return TRUE;
 }
 
 static gboolean
@@ -59,8 +77,8 @@ same_device (Run *run, const json_t *info, GError **error)
 void
 run_forget_token (Run *run)
 {
-    g_clear_pointer (&run->key, token_key_free);
-    g_clear_pointer (&run->token, token_close);
+    if (run->token == NULL || !run_token_call (run, "Letting go of the token", call_forget, NULL, NULL))
+        forget (run);
 }
 
 static gboolean
@@ -69,7 +87,6 @@ open_token (Run *run, const char *uri, GError **error)
     TokenArgs args = { .uri = uri };
     gboolean ok;
 
-    run_forget_token (run);
     if (!run_token_call (run, "Looking for the token", call_open, &args, error))
         return FALSE;
     ok = same_device (run, args.info, error);
@@ -80,7 +97,7 @@ open_token (Run *run, const char *uri, GError **error)
         json_decref (args.info);
     }
     if (!ok)
-        g_clear_pointer (&run->token, token_close);
+        run_forget_token (run);
     return ok;
 }
 
@@ -158,29 +175,70 @@ after_refusal (Run *run, const GError *failed, gboolean *even_final, GError **er
 }
 
 static gboolean
+call_may_log_in (Run *run, gpointer data, GError **error)
+{
+    TokenArgs *args = data;
+
+    return token_may_log_in (run->token, args->even_final, &args->state, error);
+}
+
+/* What the token says of its PIN before one is typed. */
+static const char *
+pin_detail (const char *state)
+{
+    static const char *const details[][2] = {
+        { "count-low", "The token says that a wrong PIN was typed before and few tries are left: type it slowly. It is neither shown nor recorded." },
+        { "final-try", "This is the last try: a wrong PIN locks the token. It is neither shown nor recorded." },
+        { "not-initialised", "The token says that no PIN was set yet: if it refuses, set one with the maker's tool. It is neither shown nor recorded." },
+        { "to-be-changed", "The token says that this PIN is its maker's or has expired and should be changed. It is neither shown nor recorded." },
+    };
+
+    for (gsize i = 0; i < G_N_ELEMENTS (details); i++)
+        if (strcmp (details[i][0], state) == 0)
+            return details[i][1];
+    return "It is neither shown nor recorded.";
+}
+
+/* One try: the token is asked whether it takes one, then the operator for the PIN. FALSE with @failed: the token refuses; with @error: the ceremony stops. */
+static gboolean
+try_pin (Run *run, TokenArgs *args, gboolean pinpad, GError **failed, GError **error)
+{
+    g_autoptr(Secret) pin = NULL;
+    gboolean ok;
+
+    if (!run_token_call (run, "Asking the token about its PIN", call_may_log_in, args, failed))
+        return FALSE;
+    if (!pinpad && (pin = run_ask_pin (run, "pin", "The token's PIN", pin_detail (args->state), error)) == NULL)
+        return FALSE;
+    if (pinpad)
+        screen_say (run, strcmp (args->state, "ok") == 0 ? MOOD_NORMAL : MOOD_WARNING, "Enter the PIN on the token's own keypad. %s", pin_detail (args->state));
+    args->pin = pin;
+    ok = run_token_call (run, pinpad ? "Waiting for the PIN on the token's own keypad" : "The token checks the PIN", call_login, args, failed);
+    args->pin = NULL;
+    return ok;
+}
+
+static gboolean
 log_in (Run *run, GError **error)
 {
     gboolean even_final = FALSE, pinpad = token_has_pinpad (run->token);
     g_autofree char *uri = g_strdup (token_uri (run->token));
+    TokenArgs args;
 
     for (;;) {
         g_autoptr(GError) failed = NULL;
-        g_autoptr(Secret) pin = NULL;
-        TokenArgs args = { .even_final = even_final };
-        if (!pinpad && (pin = run_ask_pin (run, "pin", "The token's PIN", "It is neither shown nor recorded.", error)) == NULL)
-            return FALSE;
-        if (pinpad)
-            screen_say (run, MOOD_NORMAL, "Enter the PIN on the token's own keypad.");
-        args.pin = pin;
-        if (run_token_call (run, pinpad ? "Waiting for the PIN on the keypad" : "The token checks the PIN", call_login, &args, &failed))
+        args = (TokenArgs){ .even_final = even_final };
+        if (try_pin (run, &args, pinpad, &failed, error))
             break;
+        if (failed == NULL)
+            return FALSE;
         even_final = FALSE;
         if (!after_refusal (run, failed, &even_final, error))
             return FALSE;
     }
     screen_say (run, MOOD_NORMAL, "The token is unlocked.");
     return run_event (run, "token.unlocked", "operator", json_pack ("{s:s,s:b,s:s}", "uri", uri, "pinpad", (int) pinpad, "pin_state",
-                      token_pin_state (run->token)), error);
+                      args.state), error);
 }
 
 gboolean

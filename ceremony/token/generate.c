@@ -24,6 +24,17 @@ algorithm_find (const char *name, GError **error)
     return NULL;
 }
 
+static gboolean
+is_listed (Module *module, CK_SLOT_ID slot, CK_MECHANISM_TYPE type)
+{
+    CK_RV rv;
+    g_autoptr(GArray) types = module_mechanisms (module, slot, &rv);
+    for (guint i = 0; types && i < types->len; i++)
+        if (g_array_index (types, CK_MECHANISM_TYPE, i) == type)
+            return TRUE;
+    return FALSE;
+}
+
 gboolean
 algorithm_mechanism (Module *module, CK_SLOT_ID slot, const Algorithm *algorithm, CK_MECHANISM_TYPE *mechanism)
 {
@@ -32,7 +43,8 @@ algorithm_mechanism (Module *module, CK_SLOT_ID slot, const Algorithm *algorithm
     gsize n = algorithm->type == CKK_RSA ? G_N_ELEMENTS (RSA) : G_N_ELEMENTS (EC);
     for (gsize i = 0; i < n; i++) {
         CK_MECHANISM_INFO info = { 0 };
-        if (module->f->C_GetMechanismInfo (slot, list[i], &info) != CKR_OK)
+        CK_RV rv = module->f->C_GetMechanismInfo (slot, list[i], &info);
+        if (rv != CKR_OK && (rv == CKR_MECHANISM_INVALID || !is_listed (module, slot, list[i])))
             continue;
         gboolean unbounded = info.ulMaxKeySize == 0 || info.ulMaxKeySize == CK_UNAVAILABLE_INFORMATION;
         if (!unbounded && (algorithm->bits < info.ulMinKeySize || algorithm->bits > info.ulMaxKeySize))

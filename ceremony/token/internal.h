@@ -23,6 +23,7 @@ json_t *version_json (CK_VERSION version);                              /* "2.40
 /* Sets @error from @rv, as "@what: CKR_…: what it means; what to do". The TokenError follows from @rv. Returns FALSE. */
 gboolean ckr_fail (GError **error, CK_RV rv, const char *format, ...) G_GNUC_PRINTF (3, 4);
 gboolean ckr_is_gone (CK_RV rv);            /* the token or its session is no more */
+gboolean ckr_may_pass (CK_RV rv);           /* a fault of device or machine that says nothing of what was asked: asking again may help */
 
 /* modules.c */
 typedef struct {
@@ -32,11 +33,14 @@ typedef struct {
     gboolean   initialised_by_us, from_path;
     GPtrArray *libraries;                   /* paths of what it pulled in, sorted */
     json_t    *described;                   /* the "module" object, made once */
-    GPtrArray *p11;                         /* request.c: libp11's contexts on this module; they live until it is finalised */
 } Module;
 struct TokenModules { GPtrArray *modules; };
 /* The slots of @module (only those with a token where @present), refreshed. CK_SLOT_ID elements. */
 GArray *module_slots (Module *module, gboolean present, CK_RV *rv);
+/* A module that was shut down by another part of the process (libp11 does so when it fails half-way) is initialised again: its sessions are lost. */
+void module_revive (Module *module);
+/* Mechanisms of the token, sorted; CK_MECHANISM_TYPE elements. NULL with @rv where the token doesn't say. */
+GArray *module_mechanisms (Module *module, CK_SLOT_ID slot, CK_RV *rv);
 json_t *module_json (Module *module);       /* borrowed */
 json_t *slot_json (Module *module, CK_SLOT_ID slot, GError **error);    /* one entry of token_modules_list; new reference */
 
@@ -76,7 +80,7 @@ gboolean token_locate (Token *self, Module **module, CK_SLOT_ID *slot);
 
 /* objects.c: handles and attributes */
 #define ATTRIBUTE_MAX 65536
-/* One attribute, alone. @rv CKR_OK: its bytes; CKR_ATTRIBUTE_TYPE_INVALID also stands for CK_UNAVAILABLE_INFORMATION. */
+/* One attribute, alone; asked twice where the answer is a fault of the token and none of the attribute. @rv CKR_OK: its bytes; CKR_ATTRIBUTE_TYPE_INVALID also stands for CK_UNAVAILABLE_INFORMATION. */
 GBytes *attribute_read (Token *self, CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE type, CK_RV *rv);
 gboolean attribute_ulong (Token *self, CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE type, CK_ULONG *value);
 /* Handles of the objects that match; CK_OBJECT_HANDLE elements. */
@@ -96,7 +100,7 @@ typedef struct {
 } Algorithm;
 extern const Algorithm ALGORITHMS[];        /* ends in a NULL name */
 const Algorithm *algorithm_find (const char *name, GError **error);
-/* The mechanism that generates @algorithm there; FALSE where none does. */
+/* The mechanism that generates @algorithm there; FALSE where none does. One that the token lists and can't tell the key sizes of is taken: generating will show. */
 gboolean algorithm_mechanism (Module *module, CK_SLOT_ID slot, const Algorithm *algorithm, CK_MECHANISM_TYPE *mechanism);
 
 struct TokenKey {
@@ -112,6 +116,3 @@ struct TokenKey {
 TokenKey *token_key_new (Token *self, const Algorithm *algorithm, const TokenKeySpec *spec, CK_OBJECT_HANDLE private_key, CK_OBJECT_HANDLE public_key,
                          const char *mechanism, GError **error);
 gboolean token_key_ready (TokenKey *self, GError **error);  /* its handles still mean something */
-
-/* request.c */
-void p11_free (gpointer p11);

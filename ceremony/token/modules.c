@@ -1,5 +1,5 @@
 /* PKCS#11 modules: loads those registered with p11-kit and one by path, initialises them, and tells everything about them, their slots and tokens.
- * They are loaded unmanaged, so that libp11, which opens the same file itself, shares our C_Login: it then never needs the PIN. */
+ * They are loaded unmanaged, so that libp11, which opens the same file itself to sign with a witness's token, shares our C_Login: it then never needs the PIN. */
 #include <dlfcn.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,7 +11,6 @@
 static void
 module_free (Module *self)
 {
-    g_clear_pointer (&self->p11, g_ptr_array_unref);
     if (self->initialised_by_us)
         self->f->C_Finalize (NULL);
     p11_kit_module_release (self->f);
@@ -48,6 +47,14 @@ initialise (Module *self)
     return rv == CKR_CRYPTOKI_ALREADY_INITIALIZED ? CKR_OK : rv;
 }
 
+void
+module_revive (Module *module)
+{
+    gboolean ours = module->initialised_by_us;
+    initialise (module);
+    module->initialised_by_us |= ours;
+}
+
 static void
 warn (GPtrArray *warnings, const char *path, const char *why)
 {
@@ -68,7 +75,6 @@ add_module (TokenModules *self, CK_FUNCTION_LIST *f, gboolean from_path, GPtrArr
     module->f = f;
     module->from_path = from_path;
     module->path = module_file (f);
-    module->p11 = g_ptr_array_new_with_free_func (p11_free);
 
     CK_RV rv = initialise (module);
     if (rv == CKR_OK)
@@ -161,8 +167,8 @@ token_modules_free (TokenModules *self)
     g_free (self);
 }
 
-GArray *
-module_slots (Module *module, gboolean present, CK_RV *rv)
+static GArray *
+slots_now (Module *module, gboolean present, CK_RV *rv)
 {
     GArray *slots = g_array_new (FALSE, TRUE, sizeof (CK_SLOT_ID));
     CK_ULONG n = 0;
@@ -178,6 +184,17 @@ module_slots (Module *module, gboolean present, CK_RV *rv)
     }
     g_array_set_size (slots, *rv == CKR_OK ? MIN (n, SLOTS_MAX) : 0);
     return slots;
+}
+
+GArray *
+module_slots (Module *module, gboolean present, CK_RV *rv)
+{
+    GArray *slots = slots_now (module, present, rv);
+    if (*rv != CKR_CRYPTOKI_NOT_INITIALIZED)
+        return slots;
+    g_array_unref (slots);
+    module_revive (module);
+    return slots_now (module, present, rv);
 }
 
 static json_t *
@@ -262,29 +279,52 @@ by_mechanism (gconstpointer a, gconstpointer b)
     return x < y ? -1 : x > y;
 }
 
-static json_t *
-mechanisms_json (Module *module, CK_SLOT_ID slot)
+GArray *
+module_mechanisms (Module *module, CK_SLOT_ID slot, CK_RV *rv)
 {
-    json_t *array = json_array ();
+    g_autoptr(GArray) types = g_array_new (FALSE, TRUE, sizeof (CK_MECHANISM_TYPE));
     CK_ULONG n = 0;
-    if (module->f->C_GetMechanismList (slot, NULL, &n) != CKR_OK || n > MECHANISMS_MAX)
-        return array;
-    g_autofree CK_MECHANISM_TYPE *types = g_new0 (CK_MECHANISM_TYPE, n + 1);
-    if (module->f->C_GetMechanismList (slot, types, &n) != CKR_OK)
-        return array;
-    qsort (types, n, sizeof *types, by_mechanism);
-    for (CK_ULONG i = 0; i < n; i++) {
-        CK_MECHANISM_INFO info = { 0 };
-        json_t *object = json_object ();
-        json_object_set_new (object, "name", json_string (ckm_name (types[i])));
-        if (module->f->C_GetMechanismInfo (slot, types[i], &info) == CKR_OK) {
-            json_object_set_new (object, "min", counter_json (info.ulMinKeySize));
-            json_object_set_new (object, "max", counter_json (info.ulMaxKeySize));
-            json_object_set_new (object, "flags", flags_json (info.flags, MECHANISM_FLAGS));
-        }
-        json_array_append_new (array, object);
+    *rv = module->f->C_GetMechanismList (slot, NULL, &n);
+    if (*rv == CKR_OK && n > 0 && n <= MECHANISMS_MAX) {
+        CK_ULONG room = n;
+        g_array_set_size (types, n);
+        *rv = module->f->C_GetMechanismList (slot, (CK_MECHANISM_TYPE *) (void *) types->data, &n);
+        g_array_set_size (types, MIN (n, room));
     }
-    return array;
+    if (*rv != CKR_OK)
+        return NULL;
+    qsort (types->data, types->len, sizeof (CK_MECHANISM_TYPE), by_mechanism);
+    return g_steal_pointer (&types);
+}
+
+static json_t *
+mechanism_json (Module *module, CK_SLOT_ID slot, CK_MECHANISM_TYPE type, CK_RV *rv)
+{
+    CK_MECHANISM_INFO info = { 0 };
+    json_t *object = json_object ();
+    *rv = module->f->C_GetMechanismInfo (slot, type, &info);
+    json_object_set_new (object, "name", json_string (ckm_name (type)));
+    if (*rv == CKR_OK) {
+        json_object_set_new (object, "min", counter_json (info.ulMinKeySize));
+        json_object_set_new (object, "max", counter_json (info.ulMaxKeySize));
+        json_object_set_new (object, "flags", flags_json (info.flags, MECHANISM_FLAGS));
+    } else
+        json_object_set_new (object, "error", json_string (ckr_name (*rv)));
+    return object;
+}
+
+/* NULL where the token can't say, or is gone meanwhile. */
+static json_t *
+mechanisms_json (Module *module, CK_SLOT_ID slot, CK_RV *rv)
+{
+    g_autoptr(GArray) types = module_mechanisms (module, slot, rv);
+    g_autoptr(json_t) array = json_array ();
+    for (guint i = 0; types && i < types->len; i++) {
+        json_array_append_new (array, mechanism_json (module, slot, g_array_index (types, CK_MECHANISM_TYPE, i), rv));
+        if (ckr_is_gone (*rv))
+            return NULL;
+    }
+    return types ? g_steal_pointer (&array) : NULL;
 }
 
 static json_t *
@@ -306,7 +346,8 @@ slot_json (Module *module, CK_SLOT_ID slot, GError **error)
     CK_RV rv = module->f->C_GetSlotInfo (slot, &slot_info);
     if (rv == CKR_OK)
         rv = module->f->C_GetTokenInfo (slot, &info);
-    if (rv != CKR_OK) {
+    json_t *mechanisms = rv == CKR_OK ? mechanisms_json (module, slot, &rv) : NULL;
+    if (!mechanisms) {
         ckr_fail (error, rv, "reading what the token says of itself");
         return NULL;
     }
@@ -316,7 +357,7 @@ slot_json (Module *module, CK_SLOT_ID slot, GError **error)
     json_object_set_new (object, "slot", slot_info_json (&slot_info));
     json_object_set_new (object, "token", token_info_json (&info));
     json_object_set_new (object, "uri", json_string (uri));
-    json_object_set_new (object, "mechanisms", mechanisms_json (module, slot));
+    json_object_set_new (object, "mechanisms", mechanisms);
     json_object_set_new (object, "algorithms", algorithms_json (module, slot));
     return object;
 }

@@ -248,6 +248,12 @@ ckr_fail (GError **error, CK_RV rv, const char *format, ...)
 }
 
 gboolean
+ckr_may_pass (CK_RV rv)
+{
+    return rv == CKR_GENERAL_ERROR || rv == CKR_FUNCTION_FAILED || rv == CKR_DEVICE_ERROR || rv == CKR_HOST_MEMORY;
+}
+
+gboolean
 ckr_is_gone (CK_RV rv)
 {
     return rv == CKR_DEVICE_REMOVED || rv == CKR_TOKEN_NOT_PRESENT || rv == CKR_SESSION_HANDLE_INVALID || rv == CKR_SESSION_CLOSED

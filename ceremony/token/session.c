@@ -2,58 +2,91 @@
 #include <string.h>
 #include "ceremony/token/internal.h"
 
+#define LISTED_MAX 10
+
 typedef struct { Module *module; CK_SLOT_ID slot; CK_TOKEN_INFO info; } Match;
 
+/* Whether @uri fits the token in @slot. @rv: what kept it from being asked. */
 static gboolean
-slot_matches (Module *module, CK_SLOT_ID slot, P11KitUri *uri, CK_TOKEN_INFO *info)
+slot_matches (Module *module, CK_SLOT_ID slot, P11KitUri *uri, CK_TOKEN_INFO *info, CK_RV *rv)
 {
     CK_SLOT_INFO slot_info = { 0 };
-    return module->f->C_GetSlotInfo (slot, &slot_info) == CKR_OK && (slot_info.flags & CKF_TOKEN_PRESENT)
-        && module->f->C_GetTokenInfo (slot, info) == CKR_OK
-        && p11_kit_uri_match_module_info (uri, &module->info) && p11_kit_uri_match_slot_info (uri, &slot_info)
+    *rv = module->f->C_GetSlotInfo (slot, &slot_info);
+    if (*rv != CKR_OK || !(slot_info.flags & CKF_TOKEN_PRESENT))
+        return FALSE;
+    *rv = module->f->C_GetTokenInfo (slot, info);
+    return *rv == CKR_OK && p11_kit_uri_match_module_info (uri, &module->info) && p11_kit_uri_match_slot_info (uri, &slot_info)
         && p11_kit_uri_match_token_info (uri, info);
 }
 
-/* Every token that @uri fits; those not initialised only counted. Match elements. */
-static GArray *
-find_matches (TokenModules *modules, P11KitUri *uri, guint *blank)
+/* Every token that @uri fits. */
+typedef struct {
+    GArray *list;                           /* Match */
+    guint   blank;                          /* those not initialised are only counted */
+    char   *trouble;                        /* what a module answered that could not be asked; NULL */
+} Matches;
+
+static void
+matches_clear (Matches *self)
 {
-    GArray *matches = g_array_new (FALSE, TRUE, sizeof (Match));
-    *blank = 0;
-    for (guint i = 0; i < modules->modules->len; i++) {
-        Module *module = modules->modules->pdata[i];
-        CK_RV rv;
-        g_autoptr(GArray) slots = module_slots (module, TRUE, &rv);
-        for (guint j = 0; j < slots->len; j++) {
-            Match match = { .module = module, .slot = g_array_index (slots, CK_SLOT_ID, j) };
-            if (!slot_matches (module, match.slot, uri, &match.info))
-                continue;
-            if (match.info.flags & CKF_TOKEN_INITIALIZED)
-                g_array_append_val (matches, match);
-            else
-                ++*blank;
-        }
+    g_clear_pointer (&self->list, g_array_unref);
+    g_clear_pointer (&self->trouble, g_free);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Matches, matches_clear)
+
+static void
+note_trouble (Matches *self, const Module *module, CK_RV rv)
+{
+    if (!self->trouble && rv != CKR_OK && !ckr_is_gone (rv))
+        self->trouble = g_strdup_printf ("%s answered %s", module->path, ckr_name (rv));
+}
+
+static void
+find_in_module (Matches *self, Module *module, P11KitUri *uri)
+{
+    CK_RV rv;
+    g_autoptr(GArray) slots = module_slots (module, TRUE, &rv);
+    note_trouble (self, module, rv);
+    for (guint i = 0; i < slots->len; i++) {
+        Match match = { .module = module, .slot = g_array_index (slots, CK_SLOT_ID, i) };
+        gboolean fits = slot_matches (module, match.slot, uri, &match.info, &rv);
+        note_trouble (self, module, rv);
+        if (fits && (match.info.flags & CKF_TOKEN_INITIALIZED))
+            g_array_append_val (self->list, match);
+        else if (fits)
+            self->blank++;
     }
-    return matches;
+}
+
+static Matches
+find_matches (TokenModules *modules, P11KitUri *uri)
+{
+    Matches self = { .list = g_array_new (FALSE, TRUE, sizeof (Match)) };
+    for (guint i = 0; i < modules->modules->len; i++)
+        find_in_module (&self, modules->modules->pdata[i], uri);
+    return self;
 }
 
 static gboolean
-just_one (GArray *matches, guint blank, const char *uri, GError **error)
+just_one (const Matches *matches, const char *uri, GError **error)
 {
-    if (matches->len == 1)
+    if (matches->list->len == 1)
         return TRUE;
-    if (matches->len == 0) {
-        g_set_error (error, TOKEN_ERROR, TOKEN_ERROR_ABSENT, "no token matches %s%s; put it in, and look at what `ceremony tokens` lists", uri,
-                     blank ? ", but one that isn't initialised yet: initialise it with the maker's tool" : "");
+    if (matches->list->len == 0) {
+        g_set_error (error, TOKEN_ERROR, TOKEN_ERROR_ABSENT, "no token matches %s%s%s%s%s; put it in, and look at what `ceremony tokens` lists", uri,
+                     matches->blank ? ", but one that isn't initialised yet: initialise it with the maker's tool" : "",
+                     matches->trouble ? " (asked what is there, " : "", matches->trouble ? matches->trouble : "", matches->trouble ? ")" : "");
         return FALSE;
     }
     g_autoptr(GString) list = g_string_new (NULL);
-    for (guint i = 0; i < matches->len; i++) {
-        Match *match = &g_array_index (matches, Match, i);
+    for (guint i = 0; i < matches->list->len && i < LISTED_MAX; i++) {
+        Match *match = &g_array_index (matches->list, Match, i);
         g_autofree char *one = uri_of_token (&match->info);
         g_string_append_printf (list, "\n  %s  (%s)", one, match->module->path);
     }
-    g_set_error (error, TOKEN_ERROR, TOKEN_ERROR_AMBIGUOUS, "%u tokens match %s; name one of them by its URI, or pull the others out:%s", matches->len, uri,
+    if (matches->list->len > LISTED_MAX)
+        g_string_append_printf (list, "\n  and %u more", matches->list->len - LISTED_MAX);
+    g_set_error (error, TOKEN_ERROR, TOKEN_ERROR_AMBIGUOUS, "%u tokens match %s; name one of them by its URI, or pull the others out:%s", matches->list->len, uri,
                  list->str);
     return FALSE;
 }
@@ -70,9 +103,12 @@ gboolean
 token_take_slot (Token *self, Module *module, CK_SLOT_ID slot, GError **error)
 {
     CK_RV rv = module->f->C_OpenSession (slot, CKF_SERIAL_SESSION | CKF_RW_SESSION, NULL, NULL, &self->session);
-    if (rv == CKR_OK)
+    gboolean opened = rv == CKR_OK;
+    if (opened)
         rv = module->f->C_GetTokenInfo (slot, &self->info);
     if (rv != CKR_OK) {
+        if (opened)
+            module->f->C_CloseSession (self->session);
         self->session = NO_SESSION;
         return ckr_fail (error, rv, "opening a session with the token");
     }
@@ -89,11 +125,10 @@ token_open (TokenModules *modules, const char *uri, GError **error)
     g_autoptr(P11KitUri) parsed = uri_parse (uri, error);
     if (!parsed)
         return NULL;
-    guint blank;
-    g_autoptr(GArray) matches = find_matches (modules, parsed, &blank);
-    if (!just_one (matches, blank, uri, error))
+    g_auto(Matches) matches = find_matches (modules, parsed);
+    if (!just_one (&matches, uri, error))
         return NULL;
-    Match *match = &g_array_index (matches, Match, 0);
+    Match *match = &g_array_index (matches.list, Match, 0);
     g_autoptr(Token) self = g_new0 (Token, 1);
     self->modules = modules;
     self->session = NO_SESSION;
@@ -106,13 +141,12 @@ token_open (TokenModules *modules, const char *uri, GError **error)
 gboolean
 token_locate (Token *self, Module **module, CK_SLOT_ID *slot)
 {
-    guint blank;
     g_autoptr(P11KitUri) uri = uri_parse (self->uri, NULL);
     if (!uri)
         return FALSE;
-    g_autoptr(GArray) matches = find_matches (self->modules, uri, &blank);
-    for (guint i = 0; i < matches->len; i++) {
-        Match *match = &g_array_index (matches, Match, i);
+    g_auto(Matches) matches = find_matches (self->modules, uri);
+    for (guint i = 0; i < matches.list->len; i++) {
+        Match *match = &g_array_index (matches.list, Match, i);
         if (match->module != self->module)
             continue;
         *module = match->module;
@@ -271,11 +305,13 @@ token_call_login (Token *self, CK_USER_TYPE user, const Secret *pin, GError **er
 }
 
 gboolean
-token_login (Token *self, const Secret *pin, gboolean even_final, GError **error)
+token_may_log_in (Token *self, gboolean even_final, const char **state_out, GError **error)
 {
     if (!token_need_session (self, error))
         return FALSE;
     const char *state = token_pin_state (self);
+    if (state_out)
+        *state_out = state;
     if (g_str_equal (state, "locked"))
         return fail_locked (error);
     if (g_str_equal (state, "final-try") && !even_final) {
@@ -283,6 +319,14 @@ token_login (Token *self, const Secret *pin, gboolean even_final, GError **error
                      "the token says that one try is left: a wrong PIN now locks it. Nothing was tried; be certain of the PIN, then confirm the last try");
         return FALSE;
     }
+    return TRUE;
+}
+
+gboolean
+token_login (Token *self, const Secret *pin, gboolean even_final, GError **error)
+{
+    if (!token_may_log_in (self, even_final, NULL, error))
+        return FALSE;
     if (!pin && !token_has_pinpad (self)) {
         g_set_error (error, TOKEN_ERROR, TOKEN_ERROR_FAILED, "this token has no PIN pad; type the PIN here");
         return FALSE;

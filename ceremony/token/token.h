@@ -39,9 +39,13 @@ void   token_close (Token *self);           /* logs out; ready for an unplug cha
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (Token, token_close)
 const char *token_uri (const Token *self);  /* with label, serial, manufacturer, model */
 json_t *token_info (Token *self, GError **error);   /* as one entry of token_modules_list, new reference */
-/* "ok", "count-low", "final-try", "locked", "not-initialised", and whether it has a PIN pad (then @pin of login is NULL). */
+/* "ok", "count-low", "final-try", "locked", "not-initialised", "to-be-changed" (the PIN that the maker set, or one that has expired), and whether it has a PIN
+ * pad (then @pin of login is NULL). */
 const char *token_pin_state (Token *self);
 gboolean token_has_pinpad (Token *self);
+/* Whether a login may be tried at all, by what the token says of its PIN: asked before anybody types one. @state (may be NULL) gets the PIN's state. Errors:
+ * PIN_LOCKED, PIN_FINAL_TRY unless @even_final. */
+gboolean token_may_log_in (Token *self, gboolean even_final, const char **state, GError **error);
 /* Logs in as user. The PIN is given to C_Login alone (never to libp11, which keeps a copy). On the final try refuses with PIN_FINAL_TRY unless @even_final. */
 gboolean token_login (Token *self, const Secret *pin, gboolean even_final, GError **error);
 gboolean token_logged_in (Token *self);
@@ -82,10 +86,12 @@ gboolean token_key_unique (TokenKey *self, json_t **found, GError **error);
  * @context_pin: for always-authenticate keys, else NULL. @mechanism and @hash get static names. Verified with the public key before it is returned. */
 GBytes *token_key_sign (TokenKey *self, const void *data, gsize len, const Secret *context_pin, const char **mechanism, const char **hash, GError **error);
 gboolean token_key_always_authenticate (TokenKey *self);
-/* The CSR (PKCS#10) of @subject, signed through libp11's EVP_PKEY after token_key_unique; verified with the plain public key. */
-X509_REQ *token_key_request (TokenKey *self, X509_NAME *subject, GError **error);
-/* Likewise for a key that wants its PIN at each signature (token_key_always_authenticate). */
-X509_REQ *token_key_request_with_pin (TokenKey *self, X509_NAME *subject, const Secret *context_pin, GError **error);
+/* The CSR (PKCS#10) of @subject for this key, not signed yet; @tbs gets the bytes that the signature is over, so that they can be journaled before. X509_REQ_free. */
+X509_REQ *token_key_request_new (const TokenKey *self, X509_NAME *subject, GBytes **tbs, GError **error);
+/* Signs it as token_key_sign does, after token_key_unique; verified as a whole with the plain public key. */
+gboolean  token_key_request_sign (TokenKey *self, X509_REQ *request, const Secret *context_pin, GError **error);
+/* Both at once. */
+X509_REQ *token_key_request (TokenKey *self, X509_NAME *subject, const Secret *context_pin, GError **error);
 
 /* Waits until the token is gone, or back (again found by URI, in whatever slot). @cancel stops it (BASE_ERROR_ABORTED); at the end of @timeout_ms
  * TOKEN_ERROR_FAILED (still there) or TOKEN_ERROR_ABSENT (not back). @observed gets what slot and module said, with milliseconds since the call:

@@ -68,5 +68,7 @@ pin_state_name (CK_FLAGS flags)
         return "locked";
     if (flags & CKF_USER_PIN_FINAL_TRY)
         return "final-try";
-    return flags & CKF_USER_PIN_COUNT_LOW ? "count-low" : "ok";
+    if (flags & CKF_USER_PIN_COUNT_LOW)
+        return "count-low";
+    return flags & CKF_USER_PIN_TO_BE_CHANGED ? "to-be-changed" : "ok";
 }

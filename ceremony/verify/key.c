@@ -403,6 +403,20 @@ check_key_possession (Context *c)
 }
 
 /* SHA-256 of the request's signature bits. */
+/* SHA-256 of the bytes that the request's signature is over. */
+static char *
+request_digest (Context *c)
+{
+    X509_REQ *request = read_request (c, NULL);
+    unsigned char *der = NULL;
+    int len = request ? i2d_re_X509_REQ_tbs (request, &der) : 0;
+    char *hex = len > 0 ? sha256_hex (der, (gsize) len) : NULL;
+
+    OPENSSL_free (der);
+    X509_REQ_free (request);
+    return hex;
+}
+
 static char *
 request_signature_sha256 (Context *c)
 {
@@ -451,6 +465,10 @@ explain_use (Context *c, const Event *using, const Event *used, const char *requ
     const char *sig = member (used->data, "signature_sha256"), *purpose = member (using->data, "purpose");
 
     if (g_str_equal (purpose, "request")) {
+        g_autofree char *digest = g_strcmp0 (sig, request_sha) == 0 ? request_digest (c) : NULL;
+        const char *announced = member (using->data, "digest");     /* null: by a library that formed the bytes itself */
+        if (digest && *announced && !g_str_equal (digest, announced))
+            flaw (c, CHECK_FAIL, using, "use %" G_GINT64_FORMAT " of the key was announced over another digest than it signed", member_int (using->data, "use"));
         if (g_strcmp0 (sig, request_sha) != 0)
             flaw (c, lost_by_stop (c, used, "request.made") ? CHECK_WARN : CHECK_FAIL, used, "use %" G_GINT64_FORMAT " of the key signed another request than the one in the bundle", member_int (using->data, "use"));
         return;

@@ -1,16 +1,29 @@
 /* A PKCS#11 module for tests: forwards every call to a real one ($WRAP_PKCS11_MODULE, else SoftHSM) and misbehaves as the file $WRAP_PKCS11_CONF says, which
- * is read again at each call. Counts begin anew whenever that file's text changes. The file $WRAP_PKCS11_LOG, or that of a line "log PATH",
- * gets the name of each function called, a line each.
+ * is read again at each call. Counts begin anew whenever that file's text changes, or, where it has a line "count NAME", whenever the name does. The file
+ * $WRAP_PKCS11_LOG, or that of a line "log PATH", gets the name of each function called, a line each.
  *
  *   fail C_Sign 3 0x30          the 3rd C_Sign answers 0x30 without being forwarded (0: every one)
  *   failall 57 0x30             the 57th call of all does
+ *   failafter 57 0x30           the 57th call of all is carried out, and answers 0x30 all the same
+ *   glitch                      where one of these three answers CKR_DEVICE_REMOVED or CKR_SESSION_HANDLE_INVALID, the sessions are lost indeed
  *   slow C_GenerateKeyPair 2000 it takes 2 seconds longer
- *   remove                      no token in any slot; sessions die (remove-mode session: CKR_SESSION_HANDLE_INVALID instead of CKR_DEVICE_REMOVED)
+ *   remove                      no token in any slot; sessions die (remove-mode session: CKR_SESSION_HANDLE_INVALID instead of CKR_DEVICE_REMOVED;
+ *                               remove-mode silent: likewise, but the slots go on saying that their tokens are there)
+ *   slot-events                 C_WaitForSlotEvent tells once of each removal and return
  *   lie 0x163 00                that attribute reads as these bytes, of private keys and all else; "lie 0x163 none": CKR_ATTRIBUTE_TYPE_INVALID,
  *                               "lie 0x163 unavailable": a length of CK_UNAVAILABLE_INFORMATION
- *   pin-locked pin-final pin-low  flags of the token; C_Login answers CKR_PIN_LOCKED for the first
+ *   length 0x163 ffff…          that attribute claims to be so long, when asked for its length and when read (hexadecimal; 16 digits: CK_UNAVAILABLE_INFORMATION)
+ *   pin-locked pin-final pin-low pin-unset pin-change so-locked write-protected    flags of the token; C_Login, C_OpenSession for writing and
+ *                               C_GenerateKeyPair answer as such a token does
+ *   pinpad 1234                 the token has its own keypad: C_Login takes no PIN, it is this one that is typed there (and "slow C_Login" how long it takes)
  *   serial 0123                 the token has another serial number
- *   always-authenticate         private keys read so
+ *   label-hex c3a4 serial-hex 00  its label and serial number are these bytes; unpadded: zeros follow all its texts instead of blanks
+ *   no-slots                    there is no slot
+ *   clones 100 same LABEL       as many slots more, all of which hold the token of that label (other: each under a name and serial number of its own)
+ *   claim-slots ff claim-mechanisms ff claim-found ff claim-signature ff    counts and lengths that are made up (hexadecimal)
+ *   always-authenticate         private keys read so; "always-authenticate real": they are generated so
+ *   public-of LABEL             objects tell the modulus or point of the public key of that label instead of their own
+ *   sign-with LABEL             the private key of that label signs instead of the one that is asked for
  *   no-mechanism 0x1            the token doesn't offer that mechanism
  *   refuse-attribute 0x10a 0x12 C_GenerateKeyPair answers 0x12 to a template that holds that attribute
  *   half 0x30                   C_GenerateKeyPair makes the key, and answers 0x30
@@ -31,8 +44,10 @@ static CK_FUNCTION_LIST *real;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static char conf[CONF_MAX];
 static unsigned calls_all;
-static int was_removed;
+static int was_removed, event_due;
 static struct { char name[32]; unsigned calls; } counts[80];
+
+static __thread CK_RV afterwards;       /* what the call under way answers although it was carried out */
 
 static CK_FUNCTION_LIST wrapper;
 
@@ -45,23 +60,6 @@ load_real (void)
     if (module && (get = (CK_RV (*) (CK_FUNCTION_LIST **)) dlsym (module, "C_GetFunctionList")))
         get (&real);
     return real != NULL;
-}
-
-static void
-read_conf (void)
-{
-    static char fresh[CONF_MAX];
-    const char *path = getenv ("WRAP_PKCS11_CONF");
-    int fd = path ? open (path, O_RDONLY | O_CLOEXEC) : -1;
-    ssize_t n = fd >= 0 ? read (fd, fresh, sizeof fresh - 1) : 0;
-    if (fd >= 0)
-        close (fd);
-    fresh[n > 0 ? n : 0] = 0;
-    if (strcmp (fresh, conf) != 0) {
-        strcpy (conf, fresh);
-        memset (counts, 0, sizeof counts);
-        calls_all = 0;
-    }
 }
 
 /* The rest of the n-th line that begins with @word, copied to @rest. */
@@ -77,6 +75,27 @@ line (const char *word, unsigned n, char rest[128])
         return 1;
     }
     return 0;
+}
+
+static void
+read_conf (void)
+{
+    static char fresh[CONF_MAX];
+    char before[128], now[128];
+    const char *path = getenv ("WRAP_PKCS11_CONF");
+    int fd = path ? open (path, O_RDONLY | O_CLOEXEC) : -1;
+    ssize_t n = fd >= 0 ? read (fd, fresh, sizeof fresh - 1) : 0;
+    if (fd >= 0)
+        close (fd);
+    fresh[n > 0 ? n : 0] = 0;
+    if (strcmp (fresh, conf) == 0)
+        return;
+    int counted = line ("count", 0, before);
+    strcpy (conf, fresh);
+    if (counted && line ("count", 0, now) && strcmp (before, now) == 0)
+        return;
+    memset (counts, 0, sizeof counts);
+    calls_all = 0;
 }
 
 static int
@@ -109,17 +128,38 @@ log_call (const char *name)
 }
 
 static void
+lose_sessions (void)
+{
+    CK_SLOT_ID slots[32];
+    CK_ULONG n = 32;
+    if (real->C_GetSlotList (CK_TRUE, slots, &n) == CKR_OK)
+        for (CK_ULONG i = 0; i < n; i++)
+            real->C_CloseAllSessions (slots[i]);
+}
+
+static void
 notice_removal (void)
 {
     int removed = says ("remove");
-    if (removed && !was_removed) {
-        CK_SLOT_ID slots[32];
-        CK_ULONG n = 32;
-        if (real->C_GetSlotList (CK_TRUE, slots, &n) == CKR_OK)
-            for (CK_ULONG i = 0; i < n; i++)
-                real->C_CloseAllSessions (slots[i]);
-    }
+    if (removed && !was_removed)
+        lose_sessions ();
+    event_due |= removed != was_removed;
     was_removed = removed;
+}
+
+static int
+loses (CK_RV answer)
+{
+    return (answer == CKR_DEVICE_REMOVED || answer == CKR_SESSION_HANDLE_INVALID) && says ("glitch");
+}
+
+/* A call that was carried out: what it answers. */
+static CK_RV
+leave (CK_RV rv)
+{
+    if (loses (afterwards))
+        lose_sessions ();
+    return afterwards ? afterwards : rv;
 }
 
 /* What the configuration makes of this call: CKR_OK where it is to be forwarded. */
@@ -130,6 +170,7 @@ enter (const char *name)
     unsigned n, ms = 0;
     unsigned long rv;
     CK_RV answer = CKR_OK;
+    afterwards = CKR_OK;
     pthread_mutex_lock (&lock);
     read_conf ();
     log_call (name);
@@ -142,6 +183,11 @@ enter (const char *name)
     for (unsigned i = 0; line ("failall", i, rest); i++)
         if (sscanf (rest, "%u %lx", &n, &rv) == 2 && n == calls_all)
             answer = rv;
+    for (unsigned i = 0; line ("failafter", i, rest); i++)
+        if (sscanf (rest, "%u %lx", &n, &rv) == 2 && n == calls_all)
+            afterwards = rv;
+    if (loses (answer))
+        lose_sessions ();
     for (unsigned i = 0; line ("slow", i, rest); i++)
         if (sscanf (rest, "%63s %u", function, &n) == 2 && strcmp (function, name) == 0)
             ms = n;
@@ -150,19 +196,71 @@ enter (const char *name)
     return answer;
 }
 
+static int
+removal_is (const char *mode)
+{
+    char rest[128];
+    return line ("remove-mode", 0, rest) && strcmp (rest, mode) == 0;
+}
+
 static CK_RV
 removed_answer (void)
 {
-    char mode[128];
-    return line ("remove-mode", 0, mode) && strcmp (mode, "session") == 0 ? CKR_SESSION_HANDLE_INVALID : CKR_DEVICE_REMOVED;
+    return removal_is ("session") || removal_is ("silent") ? CKR_SESSION_HANDLE_INVALID : CKR_DEVICE_REMOVED;
+}
+
+#define CLONE_FIRST 0x5000UL
+
+/* The slot of the token of @label. */
+static CK_SLOT_ID
+slot_of (const char *label)
+{
+    CK_SLOT_ID slots[64];
+    CK_ULONG n = 64;
+    CK_TOKEN_INFO info;
+    if (real->C_GetSlotList (CK_TRUE, slots, &n) == CKR_OK)
+        for (CK_ULONG i = 0; i < n; i++)
+            if (real->C_GetTokenInfo (slots[i], &info) == CKR_OK && memcmp (info.label, label, strlen (label)) == 0)
+                return slots[i];
+    return 0;
+}
+
+/* How many more slots there are, and which token they hold. */
+static unsigned
+clones (int *same, char label[64])
+{
+    char rest[128], how[16];
+    unsigned n = 0;
+    if (!line ("clones", 0, rest) || sscanf (rest, "%u %15s %63[^\n]", &n, how, label) != 3)
+        return 0;
+    *same = strcmp (how, "same") == 0;
+    return n;
+}
+
+/* The real slot behind @slot. */
+static CK_SLOT_ID
+behind (CK_SLOT_ID slot)
+{
+    int same;
+    char label[64];
+    return slot >= CLONE_FIRST && slot < CLONE_FIRST + clones (&same, label) ? slot_of (label) : slot;
+}
+
+/* Gives the number of a "claim-…" line instead of @n. */
+static void
+claim (const char *word, CK_ULONG *n)
+{
+    char rest[128];
+    if (line (word, 0, rest))
+        *n = strtoul (rest, NULL, 16);
 }
 
 #define PLAIN(name, params, args) \
-    static CK_RV wrap_##name params { CK_RV rv = enter (#name); return rv ? rv : real->name args; }
+    static CK_RV wrap_##name params { CK_RV rv = enter (#name); return rv ? rv : leave (real->name args); }
 #define SESSION(name, params, args) \
-    static CK_RV wrap_##name params { CK_RV rv = enter (#name); return rv ? rv : was_removed ? removed_answer () : real->name args; }
+    static CK_RV wrap_##name params { CK_RV rv = enter (#name); return rv ? rv : was_removed ? removed_answer () : leave (real->name args); }
 #define SLOT(name, params, args) \
-    static CK_RV wrap_##name params { CK_RV rv = enter (#name); return rv ? rv : was_removed ? CKR_TOKEN_NOT_PRESENT : real->name args; }
+    static CK_RV wrap_##name params { CK_RV rv = enter (#name); s = behind (s); return rv ? rv : was_removed ? CKR_TOKEN_NOT_PRESENT : leave (real->name args); }
 
 typedef unsigned char *Bytes;
 typedef CK_ULONG *Len;
@@ -172,9 +270,7 @@ typedef CK_OBJECT_HANDLE O;
 PLAIN (C_Initialize, (void *a), (a))
 PLAIN (C_Finalize, (void *a), (a))
 PLAIN (C_GetInfo, (CK_INFO *i), (i))
-SLOT (C_GetMechanismList, (CK_SLOT_ID s, CK_MECHANISM_TYPE *l, Len n), (s, l, n))
 SLOT (C_InitToken, (CK_SLOT_ID s, Bytes p, CK_ULONG n, Bytes l), (s, p, n, l))
-SLOT (C_OpenSession, (CK_SLOT_ID s, CK_FLAGS f, void *a, CK_NOTIFY n, S *h), (s, f, a, n, h))
 SLOT (C_CloseAllSessions, (CK_SLOT_ID s), (s))
 SESSION (C_InitPIN, (S s, Bytes p, CK_ULONG n), (s, p, n))
 SESSION (C_SetPIN, (S s, Bytes o, CK_ULONG on, Bytes p, CK_ULONG n), (s, o, on, p, n))
@@ -189,7 +285,6 @@ SESSION (C_DestroyObject, (S s, O o), (s, o))
 SESSION (C_GetObjectSize, (S s, O o, Len n), (s, o, n))
 SESSION (C_SetAttributeValue, (S s, O o, CK_ATTRIBUTE *t, CK_ULONG n), (s, o, t, n))
 SESSION (C_FindObjectsInit, (S s, CK_ATTRIBUTE *t, CK_ULONG n), (s, t, n))
-SESSION (C_FindObjects, (S s, O *o, CK_ULONG m, Len n), (s, o, m, n))
 SESSION (C_FindObjectsFinal, (S s), (s))
 SESSION (C_EncryptInit, (S s, CK_MECHANISM *m, O k), (s, m, k))
 SESSION (C_Encrypt, (S s, Bytes d, CK_ULONG n, Bytes o, Len l), (s, d, n, o, l))
@@ -204,7 +299,6 @@ SESSION (C_Digest, (S s, Bytes d, CK_ULONG n, Bytes o, Len l), (s, d, n, o, l))
 SESSION (C_DigestUpdate, (S s, Bytes d, CK_ULONG n), (s, d, n))
 SESSION (C_DigestKey, (S s, O k), (s, k))
 SESSION (C_DigestFinal, (S s, Bytes o, Len l), (s, o, l))
-SESSION (C_SignInit, (S s, CK_MECHANISM *m, O k), (s, m, k))
 SESSION (C_SignUpdate, (S s, Bytes d, CK_ULONG n), (s, d, n))
 SESSION (C_SignFinal, (S s, Bytes o, Len l), (s, o, l))
 SESSION (C_SignRecoverInit, (S s, CK_MECHANISM *m, O k), (s, m, k))
@@ -231,10 +325,51 @@ SESSION (C_CancelFunction, (S s), (s))
 static CK_RV
 wrap_C_GetSlotList (CK_BBOOL present, CK_SLOT_ID *list, Len n)
 {
+    int same;
+    char label[64];
+    CK_ULONG room = *n;
     CK_RV rv = enter ("C_GetSlotList");
-    if (rv == CKR_OK && present && was_removed)
+    if (rv == CKR_OK && (says ("no-slots") || (present && was_removed && !removal_is ("silent"))))
         return *n = 0, CKR_OK;
-    return rv ? rv : real->C_GetSlotList (present, list, n);
+    rv = rv ? rv : leave (real->C_GetSlotList (present, list, n));
+    for (unsigned i = 0, more = clones (&same, label); rv == CKR_OK && i < more; i++, ++*n) {
+        if (list && *n >= room)
+            return CKR_BUFFER_TOO_SMALL;
+        if (list)
+            list[*n] = CLONE_FIRST + i;
+    }
+    claim ("claim-slots", n);
+    return rv;
+}
+
+static CK_RV
+wrap_C_GetMechanismList (CK_SLOT_ID s, CK_MECHANISM_TYPE *list, Len n)
+{
+    CK_RV rv = enter ("C_GetMechanismList");
+    rv = rv ? rv : was_removed ? CKR_TOKEN_NOT_PRESENT : leave (real->C_GetMechanismList (behind (s), list, n));
+    claim ("claim-mechanisms", n);
+    return rv;
+}
+
+static CK_RV
+wrap_C_OpenSession (CK_SLOT_ID s, CK_FLAGS flags, void *application, CK_NOTIFY notify, S *session)
+{
+    CK_RV rv = enter ("C_OpenSession");
+    if (rv == CKR_OK && was_removed)
+        rv = removal_is ("silent") ? CKR_DEVICE_ERROR : CKR_TOKEN_NOT_PRESENT;
+    if (rv == CKR_OK && (flags & CKF_RW_SESSION) && says ("write-protected"))
+        rv = CKR_TOKEN_WRITE_PROTECTED;
+    return rv ? rv : leave (real->C_OpenSession (behind (s), flags, application, notify, session));
+}
+
+static CK_RV
+wrap_C_FindObjects (S s, O *objects, CK_ULONG max, Len n)
+{
+    CK_RV rv = enter ("C_FindObjects");
+    rv = rv ? rv : was_removed ? removed_answer () : leave (real->C_FindObjects (s, objects, max, n));
+    if (rv == CKR_OK && *n > 0)
+        claim ("claim-found", n);
+    return rv;
 }
 
 static CK_RV
@@ -242,26 +377,93 @@ wrap_C_GetSlotInfo (CK_SLOT_ID slot, CK_SLOT_INFO *info)
 {
     CK_RV rv = enter ("C_GetSlotInfo");
     if (rv == CKR_OK)
-        rv = real->C_GetSlotInfo (slot, info);
-    if (rv == CKR_OK && was_removed)
+        rv = real->C_GetSlotInfo (behind (slot), info);
+    if (rv == CKR_OK && was_removed && !removal_is ("silent"))
         info->flags &= ~CKF_TOKEN_PRESENT;
-    return rv;
+    return rv ? rv : leave (rv);
+}
+
+/* The bytes of a "…-hex" line. */
+static size_t
+bytes_of (const char *word, unsigned char *out, size_t room)
+{
+    char rest[128];
+    size_t n = 0;
+    unsigned byte;
+    if (line (word, 0, rest))
+        while (n < room && sscanf (rest + 2 * n, "%2x", &byte) == 1)
+            out[n++] = (unsigned char) byte;
+    return n;
+}
+
+static void
+fill_text (unsigned char *field, size_t len, const void *text, size_t n, int pad)
+{
+    memset (field, pad, len);
+    memcpy (field, text, n < len ? n : len);
+}
+
+static void
+unpad (unsigned char *field, size_t len)
+{
+    while (len > 0 && field[len - 1] == ' ')
+        field[--len] = 0;
+}
+
+/* What a clone that isn't the same calls itself. */
+static void
+name_clone (CK_SLOT_ID slot, CK_TOKEN_INFO *info)
+{
+    int same = 1;
+    char label[64], text[32];
+    if (slot < CLONE_FIRST || slot >= CLONE_FIRST + clones (&same, label) || same)
+        return;
+    snprintf (text, sizeof text, "another %lu", slot - CLONE_FIRST);
+    fill_text (info->label, sizeof info->label, text, strlen (text), ' ');
+    snprintf (text, sizeof text, "X%lu", slot - CLONE_FIRST);
+    fill_text (info->serialNumber, sizeof info->serialNumber, text, strlen (text), ' ');
+}
+
+static void
+dress (CK_TOKEN_INFO *info)
+{
+    static const struct { const char *word; CK_FLAGS flag; } FLAGS[] = {
+        { "pin-locked", CKF_USER_PIN_LOCKED }, { "pin-final", CKF_USER_PIN_FINAL_TRY }, { "pin-low", CKF_USER_PIN_COUNT_LOW },
+        { "pin-change", CKF_USER_PIN_TO_BE_CHANGED }, { "so-locked", CKF_SO_PIN_LOCKED }, { "write-protected", CKF_WRITE_PROTECTED },
+        { "pinpad", CKF_PROTECTED_AUTHENTICATION_PATH },
+    };
+    char serial[128];
+    unsigned char bytes[32];
+    size_t n;
+    for (size_t i = 0; i < sizeof FLAGS / sizeof *FLAGS; i++)
+        info->flags |= line (FLAGS[i].word, 0, serial) ? FLAGS[i].flag : 0;
+    if (says ("pin-unset"))
+        info->flags &= ~CKF_USER_PIN_INITIALIZED;
+    if (line ("serial", 0, serial))
+        fill_text (info->serialNumber, sizeof info->serialNumber, serial, strlen (serial), ' ');
+    if ((n = bytes_of ("serial-hex", bytes, sizeof bytes)))
+        fill_text (info->serialNumber, sizeof info->serialNumber, bytes, n, ' ');
+    if ((n = bytes_of ("label-hex", bytes, sizeof bytes)))
+        fill_text (info->label, sizeof info->label, bytes, n, ' ');
+    if (says ("unpadded")) {
+        unpad (info->label, sizeof info->label);
+        unpad (info->serialNumber, sizeof info->serialNumber);
+        unpad (info->manufacturerID, sizeof info->manufacturerID);
+        unpad (info->model, sizeof info->model);
+    }
 }
 
 static CK_RV
 wrap_C_GetTokenInfo (CK_SLOT_ID slot, CK_TOKEN_INFO *info)
 {
-    char serial[128];
     CK_RV rv = enter ("C_GetTokenInfo");
     if (rv == CKR_OK)
-        rv = was_removed ? CKR_TOKEN_NOT_PRESENT : real->C_GetTokenInfo (slot, info);
-    if (rv == CKR_OK)
-        info->flags |= (says ("pin-locked") ? CKF_USER_PIN_LOCKED : 0) | (says ("pin-final") ? CKF_USER_PIN_FINAL_TRY : 0)
-            | (says ("pin-low") ? CKF_USER_PIN_COUNT_LOW : 0);
-    if (rv == CKR_OK && line ("serial", 0, serial))
-        for (size_t i = 0; i < sizeof info->serialNumber; i++)
-            info->serialNumber[i] = i < strlen (serial) ? (unsigned char) serial[i] : ' ';
-    return rv;
+        rv = was_removed && !removal_is ("silent") ? CKR_TOKEN_NOT_PRESENT : real->C_GetTokenInfo (behind (slot), info);
+    if (rv != CKR_OK)
+        return rv;
+    name_clone (slot, info);
+    dress (info);
+    return leave (rv);
 }
 
 static CK_RV
@@ -272,21 +474,62 @@ wrap_C_GetMechanismInfo (CK_SLOT_ID slot, CK_MECHANISM_TYPE type, CK_MECHANISM_I
     for (unsigned i = 0; rv == CKR_OK && line ("no-mechanism", i, rest); i++)
         if (strtoul (rest, NULL, 0) == type)
             return CKR_MECHANISM_INVALID;
-    return rv ? rv : was_removed ? CKR_TOKEN_NOT_PRESENT : real->C_GetMechanismInfo (slot, type, info);
+    return rv ? rv : was_removed ? CKR_TOKEN_NOT_PRESENT : leave (real->C_GetMechanismInfo (behind (slot), type, info));
 }
 
 static CK_RV
 wrap_C_WaitForSlotEvent (CK_FLAGS flags, CK_SLOT_ID *slot, void *reserved)
 {
     CK_RV rv = enter ("C_WaitForSlotEvent");
-    return rv ? rv : real->C_WaitForSlotEvent (flags, slot, reserved);
+    CK_SLOT_ID slots[64];
+    CK_ULONG n = 64;
+    if (rv == CKR_OK && says ("slot-events")) {
+        if (!event_due || real->C_GetSlotList (CK_TRUE, slots, &n) != CKR_OK || n == 0)
+            return CKR_NO_EVENT;
+        event_due = 0;
+        *slot = slots[0];
+        return CKR_OK;
+    }
+    return rv ? rv : leave (real->C_WaitForSlotEvent (flags, slot, reserved));
 }
 
 static CK_RV
 wrap_C_Login (S session, CK_USER_TYPE user, Bytes pin, CK_ULONG len)
 {
+    char typed[128];
     CK_RV rv = enter ("C_Login");
-    return rv ? rv : was_removed ? removed_answer () : says ("pin-locked") ? CKR_PIN_LOCKED : real->C_Login (session, user, pin, len);
+    if (rv == CKR_OK && was_removed)
+        rv = removed_answer ();
+    if (rv == CKR_OK && user != CKU_SO)
+        rv = says ("pin-locked") ? CKR_PIN_LOCKED : says ("pin-unset") ? CKR_USER_PIN_NOT_INITIALIZED : says ("pin-change") ? CKR_PIN_EXPIRED : CKR_OK;
+    if (rv != CKR_OK)
+        return rv;
+    if (!line ("pinpad", 0, typed))
+        return leave (real->C_Login (session, user, pin, len));
+    return pin ? CKR_ARGUMENTS_BAD : leave (real->C_Login (session, user, (Bytes) typed, strlen (typed)));
+}
+
+/* The first object of @class and @label. */
+static O
+object_of (S session, CK_OBJECT_CLASS class, const char *label)
+{
+    CK_ATTRIBUTE match[] = { { CKA_CLASS, &class, sizeof class }, { CKA_LABEL, (void *) label, strlen (label) } };
+    CK_ULONG found = 0;
+    O object = 0;
+    if (real->C_FindObjectsInit (session, match, 2) == CKR_OK && real->C_FindObjects (session, &object, 1, &found) != CKR_OK)
+        found = 0;
+    real->C_FindObjectsFinal (session);
+    return found ? object : 0;
+}
+
+static CK_RV
+wrap_C_SignInit (S s, CK_MECHANISM *m, O key)
+{
+    char label[128];
+    CK_RV rv = enter ("C_SignInit");
+    if (rv == CKR_OK && line ("sign-with", 0, label))
+        key = object_of (s, CKO_PRIVATE_KEY, label);
+    return rv ? rv : was_removed ? removed_answer () : leave (real->C_SignInit (s, m, key));
 }
 
 /* A C_Sign that fails ends its operation (PKCS#11, C_Sign), so it is forwarded all the same and what it made thrown away. */
@@ -295,9 +538,10 @@ wrap_C_Sign (S session, Bytes data, CK_ULONG n, Bytes out, Len len)
 {
     CK_RV rv = enter ("C_Sign");
     if (rv == CKR_OK)
-        return was_removed ? removed_answer () : real->C_Sign (session, data, n, out, len);
-    if (out)
+        rv = was_removed ? removed_answer () : leave (real->C_Sign (session, data, n, out, len));
+    else if (out)
         real->C_Sign (session, data, n, out, len);
+    claim ("claim-signature", len);
     return rv;
 }
 
@@ -314,13 +558,25 @@ give (CK_ATTRIBUTE *a, const void *bytes, CK_ULONG len)
     return CKR_OK;
 }
 
+/* A length that is made up; -1 where no "length" line speaks of @a. */
+static long
+boast (CK_ATTRIBUTE *a)
+{
+    char rest[128];
+    unsigned long type, len;
+    for (unsigned i = 0; line ("length", i, rest); i++)
+        if (sscanf (rest, "%lx %lx", &type, &len) == 2 && type == a->type)
+            return a->ulValueLen = len, CKR_OK;
+    return -1;
+}
+
 /* What a "lie" line makes of attribute @a; -1 where none speaks of it. */
 static long
 lie (CK_ATTRIBUTE *a)
 {
     char rest[128], value[100];
     unsigned long type;
-    if (a->type == CKA_ALWAYS_AUTHENTICATE && says ("always-authenticate"))
+    if (a->type == CKA_ALWAYS_AUTHENTICATE && line ("always-authenticate", 0, rest))
         return (long) give (a, "\1", 1);
     for (unsigned i = 0; line ("lie", i, rest); i++) {
         unsigned char bytes[50];
@@ -342,17 +598,23 @@ static CK_RV
 wrap_C_GetAttributeValue (S session, O object, CK_ATTRIBUTE *t, CK_ULONG n)
 {
     CK_RV rv = enter ("C_GetAttributeValue"), first = CKR_OK;
+    char label[128];
     if (rv)
         return rv;
     if (was_removed)
         return removed_answer ();
     for (CK_ULONG i = 0; i < n; i++) {
-        long lied = lie (&t[i]);
-        rv = lied >= 0 ? (CK_RV) lied : real->C_GetAttributeValue (session, object, &t[i], 1);
+        long lied = boast (&t[i]);
+        O from = object;
+        if (lied < 0)
+            lied = lie (&t[i]);
+        if ((t[i].type == CKA_EC_POINT || t[i].type == CKA_MODULUS) && line ("public-of", 0, label))
+            from = object_of (session, CKO_PUBLIC_KEY, label);
+        rv = lied >= 0 ? (CK_RV) lied : real->C_GetAttributeValue (session, from, &t[i], 1);
         if (first == CKR_OK)
             first = rv;
     }
-    return first;
+    return first ? first : leave (first);
 }
 
 /* Bringing a key in from outside: made as an extractable session pair, read out, and created anew as a token object with the wanted names. */
@@ -437,16 +699,11 @@ bring_in (S session, CK_MECHANISM *mechanism, CK_ATTRIBUTE *pub, CK_ULONG pn, CK
 static CK_RV
 rename_one (S session, CK_OBJECT_CLASS class, char *label, CK_ATTRIBUTE *t, CK_ULONG n, O *object)
 {
-    CK_ATTRIBUTE match[] = { { CKA_CLASS, &class, sizeof class }, { CKA_LABEL, label, strlen (label) } };
-    CK_ULONG found = 0;
-    CK_RV rv = real->C_FindObjectsInit (session, match, 2);
-    if (rv == CKR_OK)
-        rv = real->C_FindObjects (session, object, 1, &found);
-    real->C_FindObjectsFinal (session);
-    for (CK_ULONG i = 0; rv == CKR_OK && found == 1 && i < n; i++)
+    CK_RV rv = (*object = object_of (session, class, label)) ? CKR_OK : CKR_FUNCTION_FAILED;
+    for (CK_ULONG i = 0; rv == CKR_OK && i < n; i++)
         if (t[i].type == CKA_LABEL || t[i].type == CKA_ID)
             rv = real->C_SetAttributeValue (session, *object, &t[i], 1);
-    return found == 1 ? rv : CKR_FUNCTION_FAILED;
+    return rv;
 }
 
 static CK_RV
@@ -464,9 +721,13 @@ refused_attribute (CK_ATTRIBUTE *t, CK_ULONG n)
 static CK_RV
 wrap_C_GenerateKeyPair (S session, CK_MECHANISM *m, CK_ATTRIBUTE *pub, CK_ULONG pn, CK_ATTRIBUTE *prv, CK_ULONG vn, O *public_key, O *private_key)
 {
+    static CK_BBOOL yes = CK_TRUE;
+    CK_ATTRIBUTE guarded[64];
     O other_public, other_private;
     char rest[128];
     CK_RV rv = enter ("C_GenerateKeyPair");
+    if (rv == CKR_OK && says ("write-protected"))
+        rv = CKR_TOKEN_WRITE_PROTECTED;
     if (rv == CKR_OK && was_removed)
         rv = removed_answer ();
     if (rv == CKR_OK)
@@ -475,6 +736,12 @@ wrap_C_GenerateKeyPair (S session, CK_MECHANISM *m, CK_ATTRIBUTE *pub, CK_ULONG 
         rv = refused_attribute (prv, vn);
     if (rv != CKR_OK)
         return rv;
+    if (line ("always-authenticate", 0, rest) && strcmp (rest, "real") == 0 && vn < 64) {
+        memcpy (guarded, prv, vn * sizeof *prv);
+        guarded[vn] = (CK_ATTRIBUTE) { CKA_ALWAYS_AUTHENTICATE, &yes, sizeof yes };
+        prv = guarded;
+        vn++;
+    }
     if (line ("adopt", 0, rest)) {
         rv = rename_one (session, CKO_PUBLIC_KEY, rest, pub, pn, public_key);
         return rv == CKR_OK ? rename_one (session, CKO_PRIVATE_KEY, rest, prv, vn, private_key) : rv;
@@ -486,7 +753,7 @@ wrap_C_GenerateKeyPair (S session, CK_MECHANISM *m, CK_ATTRIBUTE *pub, CK_ULONG 
         rv = bring_in (session, m, pub, pn, prv, vn, &other_public, &other_private);
     if (rv == CKR_OK && line ("half", 0, rest))
         rv = strtoul (rest, NULL, 0);
-    return rv;
+    return rv ? rv : leave (rv);
 }
 
 CK_RV C_GetFunctionList (CK_FUNCTION_LIST **list);

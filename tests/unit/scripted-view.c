@@ -199,7 +199,7 @@ scripted_new (const char *const *answers, ScriptedHook hook, gpointer user_data)
     return self;
 }
 
-static gboolean
+G_GNUC_UNUSED static gboolean
 scripted_was_said (const Scripted *self, const char *part)
 {
     for (guint i = 0; i < self->said->len; i++)
@@ -208,7 +208,7 @@ scripted_was_said (const Scripted *self, const char *part)
     return FALSE;
 }
 
-static guint
+G_GNUC_UNUSED static guint
 scripted_times_asked (const Scripted *self, const char *id)
 {
     guint n = 0;

@@ -315,7 +315,7 @@ test_pin_leaves_no_trace (void)
     g_assert_true (token_login (fix.token, pin, FALSE, &error));
     generate (&fix, "ec-p256");
     X509_NAME *name = common_name ("Marked");
-    X509_REQ *request = token_key_request (fix.key, name, &error);
+    X509_REQ *request = token_key_request (fix.key, name, NULL, &error);
     g_assert_no_error (error);
     X509_REQ_free (request);
     X509_NAME_free (name);
@@ -370,7 +370,7 @@ check_request (Fix *fix)
     g_autoptr(GError) error = NULL;
     g_autofree char *csr = g_build_filename (dir, "csr", NULL), *told = NULL;
     X509_NAME *name = common_name ("Exämple");
-    X509_REQ *request = token_key_request (fix->key, name, &error);
+    X509_REQ *request = token_key_request (fix->key, name, NULL, &error);
     g_assert_no_error (error);
     FILE *out = fopen (csr, "w");
     PEM_write_X509_REQ (out, request);
@@ -490,7 +490,7 @@ test_exists_and_twin (void)
     g_assert_null (token_find_key (fix.token, &fix.spec, NULL, &error));
     expect (&error, TOKEN_ERROR, TOKEN_ERROR_TWIN, "isn't one key pair");
     X509_NAME *name = common_name ("x");
-    g_assert_null (token_key_request (fix.key, name, &error));
+    g_assert_null (token_key_request (fix.key, name, NULL, &error));
     expect (&error, TOKEN_ERROR, TOKEN_ERROR_TWIN, "isn't one key pair");
     X509_NAME_free (name);
     close_all (&fix);
@@ -655,7 +655,7 @@ test_always_authenticate (void)
     g_autoptr(GBytes) signature = token_key_sign (fix.key, "x", 1, pin, NULL, NULL, &error);
     g_assert_no_error (error);
     X509_NAME *name = common_name ("x");
-    X509_REQ *request = token_key_request_with_pin (fix.key, name, pin, &error);
+    X509_REQ *request = token_key_request (fix.key, name, pin, &error);
     g_assert_no_error (error);
     X509_REQ_free (request);
     X509_NAME_free (name);
@@ -813,7 +813,7 @@ whole_with_fault (guint n)
     if (token && token_login (token, pin, FALSE, &error) && (inventory = token_inventory (token, &error))
         && (key = token_generate (token, &spec, NULL, &error)) && (attributes = token_key_attributes (key, &error))
         && token_key_unique (key, NULL, &error) && (signature = token_key_sign (key, "x", 1, NULL, NULL, NULL, &error)))
-        request = token_key_request (key, name, &error);
+        request = token_key_request (key, name, NULL, &error);
     g_assert_true ((request != NULL) == (error == NULL));
     g_assert_true (!error || strlen (error->message) > 20);
     if (key) {                          /* so that the next run makes the same calls */
