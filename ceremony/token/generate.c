@@ -181,15 +181,17 @@ refuse_existing (Token *self, const TokenKeySpec *spec, gboolean between, GError
     return FALSE;
 }
 
-/* A token that answers with an error may have made a key all the same. Where it can't be asked, its first error says more. */
+/* A token that answers with an error may have made a key all the same: only one that is seen to hold none may be offered another template. Where it can't be
+ * asked, its first error says more, and the next attempt looks first. */
 static gboolean
-left_something (Token *self, const TokenKeySpec *spec, GError **error)
+left_nothing (Token *self, const TokenKeySpec *spec, GError **error)
 {
     g_autoptr(GError) why = NULL;
-    if (refuse_existing (self, spec, TRUE, &why) || !g_error_matches (why, TOKEN_ERROR, TOKEN_ERROR_TWIN))
-        return FALSE;
-    g_propagate_error (error, g_steal_pointer (&why));
-    return TRUE;
+    if (refuse_existing (self, spec, TRUE, &why))
+        return TRUE;
+    if (g_error_matches (why, TOKEN_ERROR, TOKEN_ERROR_TWIN))
+        g_propagate_error (error, g_steal_pointer (&why));
+    return FALSE;
 }
 
 static CK_RV
@@ -229,17 +231,19 @@ token_generate (Token *self, const TokenKeySpec *spec, json_t **tried, GError **
         return NULL;
     }
     CK_RV rv = CKR_GENERAL_ERROR;
+    g_autoptr(GError) why = NULL;
     for (gsize i = first_template (self->module, algorithm); i < G_N_ELEMENTS (TEMPLATES); i++) {
         CK_OBJECT_HANDLE public_key = 0, private_key = 0;
         rv = attempt (self, spec, algorithm, TEMPLATES[i].holds, mechanism, &public_key, &private_key);
         json_array_append_new (attempts, json_pack ("{s:s, s:s}", "template", TEMPLATES[i].name, "result", ckr_name (rv)));
         if (rv == CKR_OK)
             return token_key_new (self, algorithm, spec, private_key, public_key, ckm_name (mechanism), error);
-        if (left_something (self, spec, error))
-            return NULL;
-        if (!blames_template (rv))
+        if (!left_nothing (self, spec, &why) || !blames_template (rv))
             break;
     }
-    ckr_fail (error, rv, "generating the key on the token");
+    if (why)
+        g_propagate_error (error, g_steal_pointer (&why));
+    else
+        ckr_fail (error, rv, "generating the key on the token");
     return NULL;
 }

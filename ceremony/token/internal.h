@@ -41,6 +41,9 @@ GArray *module_slots (Module *module, gboolean present, CK_RV *rv);
 void module_revive (Module *module);
 /* Mechanisms of the token, sorted; CK_MECHANISM_TYPE elements. NULL with @rv where the token doesn't say. */
 GArray *module_mechanisms (Module *module, CK_SLOT_ID slot, CK_RV *rv);
+/* C_GetSlotInfo and C_GetTokenInfo. Their texts come out padded with blanks, as PKCS#11 wants them, where a module ends them with zeros: else no URI would match. */
+CK_RV module_slot_info (Module *module, CK_SLOT_ID slot, CK_SLOT_INFO *info);
+CK_RV module_token_info (Module *module, CK_SLOT_ID slot, CK_TOKEN_INFO *info);
 json_t *module_json (Module *module);       /* borrowed */
 json_t *slot_json (Module *module, CK_SLOT_ID slot, GError **error);    /* one entry of token_modules_list; new reference */
 
@@ -63,6 +66,7 @@ struct Token {
     char             *uri;
     CK_TOKEN_INFO     info;
     gboolean          logged_in;
+    GHashTable       *known;                /* URIs of the tokens that were there before ours was pulled out; NULL */
     guint             generation;           /* another at each session: handles of an older one are worthless */
 };
 #define NO_SESSION ((CK_SESSION_HANDLE) 0)
@@ -73,6 +77,9 @@ gboolean token_still_there (Token *self, GError **error);
 /* C_Login with @pin (NULL: the token's own PIN pad), its answers as errors a person understands. */
 gboolean token_call_login (Token *self, CK_USER_TYPE user, const Secret *pin, GError **error);
 void     token_drop_session (Token *self);  /* closes what is left of it */
+/* A session in which an operation that failed half-way stands open (CKR_OPERATION_ACTIVE) is ended: signing would end the operation too, but nothing is signed that
+ * nobody asked for. Sets @error, as of a token that is away. */
+void     token_unwedge (Token *self, const char *what, GError **error);
 /* Opens a session on @slot of @module and takes them over. */
 gboolean token_take_slot (Token *self, Module *module, CK_SLOT_ID slot, GError **error);
 /* Where the token of @self's URI is now: FALSE without error where nowhere. */

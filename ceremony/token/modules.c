@@ -62,6 +62,37 @@ warn (GPtrArray *warnings, const char *path, const char *why)
         g_ptr_array_add (warnings, g_strdup_printf ("%s: %s; tokens of this module can't be used", path, why));
 }
 
+static void
+pad (CK_UTF8CHAR *text, gsize len)
+{
+    gsize end = strnlen ((const char *) text, len);
+    memset (text + end, ' ', len - end);
+}
+
+CK_RV
+module_slot_info (Module *module, CK_SLOT_ID slot, CK_SLOT_INFO *info)
+{
+    CK_RV rv = module->f->C_GetSlotInfo (slot, info);
+    if (rv == CKR_OK) {
+        pad (info->slotDescription, sizeof info->slotDescription);
+        pad (info->manufacturerID, sizeof info->manufacturerID);
+    }
+    return rv;
+}
+
+CK_RV
+module_token_info (Module *module, CK_SLOT_ID slot, CK_TOKEN_INFO *info)
+{
+    CK_RV rv = module->f->C_GetTokenInfo (slot, info);
+    if (rv == CKR_OK) {
+        pad (info->label, sizeof info->label);
+        pad (info->manufacturerID, sizeof info->manufacturerID);
+        pad (info->model, sizeof info->model);
+        pad (info->serialNumber, sizeof info->serialNumber);
+    }
+    return rv;
+}
+
 /* A module that can't be initialised is named and passed over: one broken driver must not keep the others from working. Takes @f over. */
 static gboolean
 add_module (TokenModules *self, CK_FUNCTION_LIST *f, gboolean from_path, GPtrArray *before, GPtrArray *warnings)
@@ -79,6 +110,8 @@ add_module (TokenModules *self, CK_FUNCTION_LIST *f, gboolean from_path, GPtrArr
     CK_RV rv = initialise (module);
     if (rv == CKR_OK)
         rv = f->C_GetInfo (&module->info);
+    pad (module->info.manufacturerID, sizeof module->info.manufacturerID);
+    pad (module->info.libraryDescription, sizeof module->info.libraryDescription);
     if (rv != CKR_OK) {
         g_autofree char *why = rv == CKR_ARGUMENTS_BAD || rv == CKR_DEVICE_ERROR
             ? g_strdup_printf ("C_Initialize answered %s; it may want parameters of its own (x-init-reserved in its p11-kit configuration)", ckr_name (rv))
@@ -343,9 +376,9 @@ slot_json (Module *module, CK_SLOT_ID slot, GError **error)
 {
     CK_SLOT_INFO slot_info = { 0 };
     CK_TOKEN_INFO info = { 0 };
-    CK_RV rv = module->f->C_GetSlotInfo (slot, &slot_info);
+    CK_RV rv = module_slot_info (module, slot, &slot_info);
     if (rv == CKR_OK)
-        rv = module->f->C_GetTokenInfo (slot, &info);
+        rv = module_token_info (module, slot, &info);
     json_t *mechanisms = rv == CKR_OK ? mechanisms_json (module, slot, &rv) : NULL;
     if (!mechanisms) {
         ckr_fail (error, rv, "reading what the token says of itself");

@@ -55,7 +55,8 @@ objects_find (Token *self, CK_ATTRIBUTE *match, CK_ULONG n, GError **error)
 {
     CK_FUNCTION_LIST *f = self->module->f;
     g_autoptr(GArray) found = g_array_new (FALSE, FALSE, sizeof (CK_OBJECT_HANDLE));
-    CK_OBJECT_HANDLE some[64];
+    CK_OBJECT_HANDLE some[64] = { 0 };
+    gboolean honest = TRUE;
     CK_ULONG count = 0;
     CK_RV rv = f->C_FindObjectsInit (self->session, match, n);
     if (rv == CKR_OPERATION_ACTIVE) {           /* a search that failed half-way before */
@@ -66,13 +67,23 @@ objects_find (Token *self, CK_ATTRIBUTE *match, CK_ULONG n, GError **error)
         do {
             count = 0;
             rv = f->C_FindObjects (self->session, some, G_N_ELEMENTS (some), &count);
-            if (rv == CKR_OK)
-                g_array_append_vals (found, some, (guint) MIN (count, G_N_ELEMENTS (some)));
-        } while (rv == CKR_OK && count > 0 && found->len < OBJECTS_MAX);
-        f->C_FindObjectsFinal (self->session);
+            honest = rv != CKR_OK || count <= G_N_ELEMENTS (some);
+            if (rv == CKR_OK && honest)
+                g_array_append_vals (found, some, (guint) count);
+        } while (rv == CKR_OK && honest && count > 0 && found->len < OBJECTS_MAX);
+        if (ckr_may_pass (f->C_FindObjectsFinal (self->session)))
+            f->C_FindObjectsFinal (self->session);
     }
     if (rv != CKR_OK) {
-        ckr_fail (error, rv, "searching the token's objects");
+        if (rv == CKR_OPERATION_ACTIVE)
+            token_unwedge (self, "searching the token's objects", error);
+        else
+            ckr_fail (error, rv, "searching the token's objects");
+        return NULL;
+    }
+    if (!honest) {
+        g_set_error (error, TOKEN_ERROR, TOKEN_ERROR_FAILED, "searching the token's objects: the module claims to have found %lu where it was asked for at most %u; "
+                     "its word is worth nothing: use another version of the module", count, (guint) G_N_ELEMENTS (some));
         return NULL;
     }
     return g_steal_pointer (&found);

@@ -12,9 +12,13 @@ typedef struct {
     json_t       *observed;
 } Watch;
 
+/* What is seen again at the next look is told once. */
 static void
 observe (Watch *watch, const char *what, const char *detail)
 {
+    const json_t *before = json_array_get (watch->observed, json_array_size (watch->observed) - 1);
+    if (before && g_strcmp0 (cjson_str (before, "what", NULL), what) == 0 && g_strcmp0 (cjson_str (before, "detail", NULL), detail) == 0)
+        return;
     json_array_append_new (watch->observed, json_pack ("{s:I, s:s, s:s}", "ms", (json_int_t) (clock_boot_ms () - watch->began), "what", what,
                                                        "detail", detail));
 }
@@ -69,6 +73,21 @@ session_is_dead (Watch *watch, Token *self)
     return TRUE;
 }
 
+/* URIs of the tokens that are in @module's slots now. */
+static GHashTable *
+tokens_present (Module *module)
+{
+    GHashTable *uris = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+    CK_RV rv;
+    g_autoptr(GArray) slots = module_slots (module, TRUE, &rv);
+    for (guint i = 0; i < slots->len; i++) {
+        CK_TOKEN_INFO info = { 0 };
+        if (module_token_info (module, g_array_index (slots, CK_SLOT_ID, i), &info) == CKR_OK)
+            g_hash_table_add (uris, uri_of_token (&info));
+    }
+    return uris;
+}
+
 gboolean
 token_wait_removed (Token *self, guint timeout_ms, GCancellable *cancel, json_t **observed, GError **error)
 {
@@ -78,6 +97,8 @@ token_wait_removed (Token *self, guint timeout_ms, GCancellable *cancel, json_t 
         *observed = json_incref (list);
     if (!token_need_session (self, error))
         return FALSE;
+    g_clear_pointer (&self->known, g_hash_table_unref);
+    self->known = tokens_present (self->module);
     for (;;) {
         observe_event (&watch, self);
         gboolean empty = slot_is_empty (&watch, self), dead = session_is_dead (&watch, self);
@@ -88,21 +109,6 @@ token_wait_removed (Token *self, guint timeout_ms, GCancellable *cancel, json_t 
     }
     token_drop_session (self);
     return TRUE;
-}
-
-/* URIs of the tokens that are in @module's slots now. */
-static GHashTable *
-tokens_present (Module *module)
-{
-    GHashTable *uris = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
-    CK_RV rv;
-    g_autoptr(GArray) slots = module_slots (module, TRUE, &rv);
-    for (guint i = 0; i < slots->len; i++) {
-        CK_TOKEN_INFO info = { 0 };
-        if (module->f->C_GetTokenInfo (g_array_index (slots, CK_SLOT_ID, i), &info) == CKR_OK)
-            g_hash_table_add (uris, uri_of_token (&info));
-    }
-    return uris;
 }
 
 /* Another device put in instead of ours is just what the witness should hear of. */
@@ -126,7 +132,8 @@ token_wait_returned (Token *self, guint timeout_ms, GCancellable *cancel, json_t
     if (observed)
         *observed = json_incref (list);
     token_drop_session (self);
-    g_autoptr(GHashTable) known = tokens_present (self->module);
+    if (!self->known)
+        self->known = tokens_present (self->module);
     for (;;) {
         Module *module;
         CK_SLOT_ID slot;
@@ -140,7 +147,7 @@ token_wait_returned (Token *self, guint timeout_ms, GCancellable *cancel, json_t
             }
             observe (&watch, "session-failed", why->message);   /* readers report a card before it answers */
         } else
-            observe_others (&watch, self->module, known);
+            observe_others (&watch, self->module, self->known);
         if (!go_on (&watch, "waiting for the token to come back", TOKEN_ERROR_ABSENT, error))
             return FALSE;
     }

@@ -11,10 +11,10 @@ static gboolean
 slot_matches (Module *module, CK_SLOT_ID slot, P11KitUri *uri, CK_TOKEN_INFO *info, CK_RV *rv)
 {
     CK_SLOT_INFO slot_info = { 0 };
-    *rv = module->f->C_GetSlotInfo (slot, &slot_info);
+    *rv = module_slot_info (module, slot, &slot_info);
     if (*rv != CKR_OK || !(slot_info.flags & CKF_TOKEN_PRESENT))
         return FALSE;
-    *rv = module->f->C_GetTokenInfo (slot, info);
+    *rv = module_token_info (module, slot, info);
     return *rv == CKR_OK && p11_kit_uri_match_module_info (uri, &module->info) && p11_kit_uri_match_slot_info (uri, &slot_info)
         && p11_kit_uri_match_token_info (uri, info);
 }
@@ -105,7 +105,7 @@ token_take_slot (Token *self, Module *module, CK_SLOT_ID slot, GError **error)
     CK_RV rv = module->f->C_OpenSession (slot, CKF_SERIAL_SESSION | CKF_RW_SESSION, NULL, NULL, &self->session);
     gboolean opened = rv == CKR_OK;
     if (opened)
-        rv = module->f->C_GetTokenInfo (slot, &self->info);
+        rv = module_token_info (module, slot, &self->info);
     if (rv != CKR_OK) {
         if (opened)
             module->f->C_CloseSession (self->session);
@@ -170,11 +170,20 @@ token_drop_session (Token *self)
 }
 
 void
+token_unwedge (Token *self, const char *what, GError **error)
+{
+    token_drop_session (self);
+    g_set_error (error, TOKEN_ERROR, TOKEN_ERROR_ABSENT, "%s: an operation that failed before is still open there, so the session with the token was ended; try again: "
+                 "the PIN is asked anew", what);
+}
+
+void
 token_close (Token *self)
 {
     if (!self)
         return;
     token_drop_session (self);
+    g_clear_pointer (&self->known, g_hash_table_unref);
     g_free (self->uri);
     g_free (self);
 }
@@ -196,7 +205,7 @@ static CK_FLAGS
 fresh_flags (Token *self)
 {
     CK_TOKEN_INFO info = { 0 };
-    if (self->module->f->C_GetTokenInfo (self->slot, &info) == CKR_OK)
+    if (module_token_info (self->module, self->slot, &info) == CKR_OK)
         self->info = info;
     return self->info.flags;
 }

@@ -113,7 +113,10 @@ sign_raw (TokenKey *self, const Way *way, GByteArray *input, const Secret *pin, 
     CK_ULONG len = sizeof out;
     CK_RV rv = f->C_SignInit (self->token->session, &mechanism, self->private_key);
     if (rv != CKR_OK) {
-        ckr_fail (error, rv, "signing with the token (C_SignInit)");
+        if (rv == CKR_OPERATION_ACTIVE)
+            token_unwedge (self->token, "signing with the token", error);
+        else
+            ckr_fail (error, rv, "signing with the token (C_SignInit)");
         return NULL;
     }
     if (!context_login (self, pin, error)) {

@@ -193,10 +193,34 @@ check_device_sole (Context *c)
     return done (c, "no other key on the token");
 }
 
+/* In a person's words, what slot and module said; a device put in meanwhile that isn't ours is for the reviewer to look at. */
+static char *
+observed_text (Context *c, const Event *removed, const Event *returned)
+{
+    static const struct { const char *what, *words; } said[] = {
+        { "slot-event", "a slot event" }, { "device-removed", "an empty slot" }, { "session-failed", "a dead session" },
+    };
+    const json_t *list = json_object_get (removed->data, "observed"), *item;
+    GString *text = g_string_new (NULL);
+    gsize n;
+
+    for (gsize i = 0; i < G_N_ELEMENTS (said); i++)
+        json_array_foreach (list, n, item)
+            if (g_str_equal (member (item, "what"), said[i].what)) {
+                g_string_append_printf (text, "%s%s", text->len ? ", " : "", said[i].words);
+                break;
+            }
+    json_array_foreach (json_object_get (returned->data, "observed"), n, item)
+        if (g_str_equal (member (item, "what"), "other-token"))
+            flaw (c, CHECK_WARN, returned, "another token was put in while the ceremony's was out: %s; look at the picture", member (item, "detail"));
+    return g_string_free (text, FALSE);
+}
+
 CheckResult
 check_presence_unplug (Context *c)
 {
     const Event *removed, *returned, *read, *proved;
+    g_autofree char *seen = NULL;
 
     if (c->rule.presence == PRESENCE_NONE)
         return skip (c, "the policy asks for no proof that the device in the hand is the device on the bus");
@@ -219,5 +243,8 @@ check_presence_unplug (Context *c)
     else if (member_int (json_object_get (proved->data, "checkpoint"), "size") <= (gint64) returned->seq)
         flaw (c, CHECK_FAIL, proved, "what the key signed after the token came back is a checkpoint from before that: it could have been signed beforehand");
     cite (c, removed);
-    return done (c, "unplugged after generation, put back, read again, signed again");
+    if (removed && returned)
+        seen = observed_text (c, removed, returned);
+    return done (c, "unplugged after generation (noticed by %s), put back after %.1f s, read again, signed again", seen && *seen ? seen : "nothing that is told",
+                 removed && returned ? (double) (returned->time - removed->time) / 1000 : 0.0);
 }

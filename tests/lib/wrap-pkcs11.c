@@ -5,7 +5,8 @@
  *   fail C_Sign 3 0x30          the 3rd C_Sign answers 0x30 without being forwarded (0: every one)
  *   failall 57 0x30             the 57th call of all does
  *   failafter 57 0x30           the 57th call of all is carried out, and answers 0x30 all the same
- *   glitch                      where one of these three answers CKR_DEVICE_REMOVED or CKR_SESSION_HANDLE_INVALID, the sessions are lost indeed
+ *   late C_Sign 3 0x30          likewise the 3rd C_Sign
+ *   glitch                      where one of these answers CKR_DEVICE_REMOVED or CKR_SESSION_HANDLE_INVALID, the sessions are lost indeed
  *   slow C_GenerateKeyPair 2000 it takes 2 seconds longer
  *   remove                      no token in any slot; sessions die (remove-mode session: CKR_SESSION_HANDLE_INVALID instead of CKR_DEVICE_REMOVED;
  *                               remove-mode silent: likewise, but the slots go on saying that their tokens are there)
@@ -18,7 +19,7 @@
  *   pinpad 1234                 the token has its own keypad: C_Login takes no PIN, it is this one that is typed there (and "slow C_Login" how long it takes)
  *   serial 0123                 the token has another serial number
  *   label-hex c3a4 serial-hex 00  its label and serial number are these bytes; unpadded: zeros follow all its texts instead of blanks
- *   no-slots                    there is no slot
+ *   no-slots                    there is no slot; only LABEL: just that of the token of that label
  *   clones 100 same LABEL       as many slots more, all of which hold the token of that label (other: each under a name and serial number of its own)
  *   claim-slots ff claim-mechanisms ff claim-found ff claim-signature ff    counts and lengths that are made up (hexadecimal)
  *   always-authenticate         private keys read so; "always-authenticate real": they are generated so
@@ -183,6 +184,9 @@ enter (const char *name)
     for (unsigned i = 0; line ("failall", i, rest); i++)
         if (sscanf (rest, "%u %lx", &n, &rv) == 2 && n == calls_all)
             answer = rv;
+    for (unsigned i = 0; line ("late", i, rest); i++)
+        if (sscanf (rest, "%63s %u %lx", function, &n, &rv) == 3 && strcmp (function, name) == 0 && n == nth)
+            afterwards = rv;
     for (unsigned i = 0; line ("failafter", i, rest); i++)
         if (sscanf (rest, "%u %lx", &n, &rv) == 2 && n == calls_all)
             afterwards = rv;
@@ -227,11 +231,11 @@ slot_of (const char *label)
 
 /* How many more slots there are, and which token they hold. */
 static unsigned
-clones (int *same, char label[64])
+clones (int *same, char label[128])
 {
     char rest[128], how[16];
     unsigned n = 0;
-    if (!line ("clones", 0, rest) || sscanf (rest, "%u %15s %63[^\n]", &n, how, label) != 3)
+    if (!line ("clones", 0, rest) || sscanf (rest, "%u %15s %127[^\n]", &n, how, label) != 3)
         return 0;
     *same = strcmp (how, "same") == 0;
     return n;
@@ -242,7 +246,7 @@ static CK_SLOT_ID
 behind (CK_SLOT_ID slot)
 {
     int same;
-    char label[64];
+    char label[128];
     return slot >= CLONE_FIRST && slot < CLONE_FIRST + clones (&same, label) ? slot_of (label) : slot;
 }
 
@@ -326,12 +330,18 @@ static CK_RV
 wrap_C_GetSlotList (CK_BBOOL present, CK_SLOT_ID *list, Len n)
 {
     int same;
-    char label[64];
+    char label[128];
     CK_ULONG room = *n;
     CK_RV rv = enter ("C_GetSlotList");
     if (rv == CKR_OK && (says ("no-slots") || (present && was_removed && !removal_is ("silent"))))
         return *n = 0, CKR_OK;
-    rv = rv ? rv : leave (real->C_GetSlotList (present, list, n));
+    if (rv == CKR_OK && line ("only", 0, label)) {
+        if (list && room > 0)
+            list[0] = slot_of (label);
+        *n = 1;
+    } else
+        rv = rv ? rv : real->C_GetSlotList (present, list, n);
+    rv = rv ? rv : leave (rv);
     for (unsigned i = 0, more = clones (&same, label); rv == CKR_OK && i < more; i++, ++*n) {
         if (list && *n >= room)
             return CKR_BUFFER_TOO_SMALL;
@@ -415,7 +425,7 @@ static void
 name_clone (CK_SLOT_ID slot, CK_TOKEN_INFO *info)
 {
     int same = 1;
-    char label[64], text[32];
+    char label[128], text[32];
     if (slot < CLONE_FIRST || slot >= CLONE_FIRST + clones (&same, label) || same)
         return;
     snprintf (text, sizeof text, "another %lu", slot - CLONE_FIRST);

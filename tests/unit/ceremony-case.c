@@ -15,7 +15,7 @@ static char *dir, *home, *script, *policy, *wrapper, *wrapper_conf;
 static const char *const answers[] = {
     "confirm:operator", "OO", "confirm:witness", "WW", "person.name:operator", "Olga Operator", "person.initials:operator", "OO", "person.employer", "Example Ltd",
     "person.title", "Engineer", "person.name:witness", "Wim Witness", "person.initials:witness", "WW", "person.qualification", "CISA", "person.approval", "CA-7",
-    "person.identified_by", "staff card", "pin", PIN, "challenge.own", "correct horse battery staple orange", "act.failed", "Abort", "break.reason", "coffee",
+    "person.identified_by", "staff card", "pin", PIN, "pin.context", PIN, "challenge.own", "correct horse battery staple orange", "act.failed", "Abort", "break.reason", "coffee",
     "abort.reason", "the fire alarm", "deviation.expected", "quiet", "deviation.happened", "a telephone rang", "deviation.decided", "go on", "note.text", "a note", NULL,
 };
 
@@ -55,6 +55,7 @@ write_policy (const char *presence)
 {
     g_autofree char *name = g_strconcat ("policy-", presence, ".yaml", NULL);
     g_autofree char *text = g_strdup_printf ("format: ceremony/policy/v1\ntitle: Test\nversion: \"1\"\npresence: %s\nlocal_seal: key-file\nchallenge: words\n"
+                                             "drops_per_mille: 1000\nqr_gap_ms: 120000\nliveness_ms: 600000\n"   /* the machine may be busy */
                                              "algorithms: [rsa-3072, ec-p256, ec-p384]\n", presence);
     char *path = g_build_filename (dir, name, NULL);
 
@@ -83,7 +84,7 @@ make_setup (const char *token)
     return setup;
 }
 
-typedef struct { Scripted *view; Run *run; RunOutcome outcome; GError *error; Journal *journal; char *id, *folder, *token; const char *module, *presence; } Case;
+typedef struct { Scripted *view; Run *run; RunOutcome outcome; GError *error; Journal *journal; char *id, *folder, *token; const char *module, *presence, *uri; } Case;
 
 G_GNUC_UNUSED static void
 begin (Case *c, ScriptedHook hook)
@@ -101,6 +102,10 @@ begin (Case *c, ScriptedHook hook)
     if (c->presence) {
         g_free (setup->policy_path);
         setup->policy_path = write_policy (c->presence);
+    }
+    if (c->uri) {
+        g_free (setup->token_uri);
+        setup->token_uri = g_strdup (c->uri);
     }
     c->view = scripted_new (answers, hook, c);
     c->run = run_new (setup, &c->view->view, &error);
@@ -265,6 +270,29 @@ verify_with (const char *bundle, VerifyFlags flags, gboolean genuine)
     }
     g_assert_true (verdict->rehearsal);
     g_assert_true (verdict->genuine == genuine);
+}
+
+/* What verify says against the bundle: "genuine" or "not genuine", the checks that fail, and with ~ those that warn. Their reasons as comments. */
+G_GNUC_UNUSED static char *
+flaws_of (const char *bundle)
+{
+    g_autofree char *folder = g_build_filename (home, "trust", NULL), *keys = run_appliance_dir (home);
+    g_autoptr(GError) error = NULL;
+    g_autoptr(Appliance) appliance = appliance_load (keys, &error);
+    gboolean enrolled = appliance_enrol (appliance, folder, &error);
+    g_autoptr(Trust) trust = enrolled ? trust_load (folder, &error) : NULL;
+    g_autoptr(Verdict) verdict = verify_bundle (bundle, &(VerifyOptions){ .trust = trust, .flags = VERIFY_NO_VIDEO | VERIFY_EVIDENCE_ONLY });
+    GString *text = g_string_new (verdict->genuine ? "genuine" : "not genuine");
+
+    g_assert_no_error (error);
+    for (guint i = 0; i < verdict->outcomes->len; i++) {
+        const CheckOutcome *outcome = g_ptr_array_index (verdict->outcomes, i);
+        if (outcome->result == CHECK_FAIL || (outcome->result == CHECK_WARN && !outcome->ignored))
+            g_string_append_printf (text, " %s%s", outcome->result == CHECK_WARN ? "~" : "", outcome->id);
+        if (outcome->result == CHECK_FAIL)
+            g_test_message ("%s: %s", outcome->id, outcome->reason);
+    }
+    return g_string_free (text, FALSE);
 }
 
 G_GNUC_UNUSED static void

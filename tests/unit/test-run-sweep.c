@@ -4,7 +4,7 @@
  * CEREMONY_SLOW=1 it is every call, both ways. */
 #include "tests/unit/ceremony-case.c"
 
-#define RETRIES_MAX 4
+#define RETRIES_MAX 15
 #define HANGS_S 240                     /* far more than a ceremony takes on a machine under load */
 
 static const char *const RETURNS[] = { "0x5", "0x30", "0x32", "0xb3", "0x2" };  /* GENERAL_ERROR, DEVICE_ERROR, DEVICE_REMOVED, SESSION_HANDLE_INVALID, HOST_MEMORY */
@@ -38,29 +38,6 @@ persist (Scripted *view, const Question *question, Answer *answer, gpointer data
         return TRUE;
     }
     return view->silent;
-}
-
-/* What verify says against the bundle, as text. */
-static char *
-flaws (const char *bundle)
-{
-    g_autofree char *folder = g_build_filename (home, "trust", NULL), *keys = run_appliance_dir (home);
-    g_autoptr(GError) error = NULL;
-    g_autoptr(Appliance) appliance = appliance_load (keys, &error);
-    gboolean enrolled = appliance_enrol (appliance, folder, &error);
-    g_autoptr(Trust) trust = enrolled ? trust_load (folder, &error) : NULL;
-    g_autoptr(Verdict) verdict = verify_bundle (bundle, &(VerifyOptions){ .trust = trust, .flags = VERIFY_NO_VIDEO | VERIFY_EVIDENCE_ONLY });
-    GString *text = g_string_new (verdict->genuine ? "genuine" : "not genuine");
-
-    g_assert_no_error (error);
-    for (guint i = 0; i < verdict->outcomes->len; i++) {
-        const CheckOutcome *outcome = g_ptr_array_index (verdict->outcomes, i);
-        if (outcome->result == CHECK_FAIL || (outcome->result == CHECK_WARN && !outcome->ignored))
-            g_string_append_printf (text, " %s%s", outcome->result == CHECK_WARN ? "~" : "", outcome->id);
-        if (outcome->result == CHECK_FAIL)
-            g_print ("# %s: %s\n", outcome->id, outcome->reason);
-    }
-    return g_string_free (text, FALSE);
 }
 
 static void
@@ -101,14 +78,14 @@ test_one (void)
     bundle = g_strdup (run_bundle (c.run));
     look (&c);
     check_closed (&c, c.outcome == RUN_COMPLETED ? "completed" : "aborted");
-    found = flaws (bundle);
+    found = flaws_of (bundle);
     tell (c.outcome == RUN_COMPLETED ? "completed" : "aborted", c.view, found);
     end (&c);
 }
 
 /* ── all of them ── */
 
-typedef struct { guint n; char *fault, *name, *output; GSubprocess *process; guint alarm; } Trial;
+typedef struct { char *fault, *name, *output; GSubprocess *process; guint alarm; } Trial;
 typedef struct { guint limit, running, next; GPtrArray *trials; } Sweep;
 
 static void
@@ -181,7 +158,7 @@ run_all (Sweep *sweep)
 }
 
 static void
-add_trial (Sweep *sweep, guint n, const char *name, const char *format, ...)
+add_trial (Sweep *sweep, const char *name, const char *format, ...)
 {
     Trial *trial = g_new0 (Trial, 1);
     va_list args;
@@ -189,7 +166,6 @@ add_trial (Sweep *sweep, guint n, const char *name, const char *format, ...)
     va_start (args, format);
     trial->fault = g_strdup_vprintf (format, args);
     va_end (args);
-    trial->n = n;
     trial->name = g_strdup (name);
     g_ptr_array_add (sweep->trials, trial);
 }
@@ -211,7 +187,7 @@ plain_ceremony (char **verdict)
     Sweep sweep = { .limit = 1, .trials = g_ptr_array_new_with_free_func (trial_free) };
     const char *colon;
 
-    add_trial (&sweep, 0, NULL, "%s", "");
+    add_trial (&sweep, NULL, "%s", "");
     run_all (&sweep);
     result = result_of (g_ptr_array_index (sweep.trials, 0));
     if (!g_str_has_prefix (result, "completed, 0 retries, 0 absent: genuine"))
@@ -262,6 +238,46 @@ judge (Sweep *sweep, const char *verdict)
     return bad;
 }
 
+/* What make check takes of it: each function once at its first call and once in the middle of its calls, refused and carried out; several in one ceremony,
+ * which goes on after each. Without C_Initialize and C_GetInfo there is no ceremony. */
+static void
+add_sample (Sweep *sweep, char **calls, gboolean late, gboolean middle)
+{
+    g_autoptr(GHashTable) times = g_hash_table_new (g_str_hash, g_str_equal);
+    g_autoptr(GString) faults = g_string_new (NULL);
+    GHashTableIter iter;
+    gpointer name, n;
+    guint i = 0;
+
+    for (guint k = 0; calls[k]; k++)
+        g_hash_table_insert (times, calls[k], GUINT_TO_POINTER (GPOINTER_TO_UINT (g_hash_table_lookup (times, calls[k])) + 1));
+    g_hash_table_iter_init (&iter, times);
+    while (g_hash_table_iter_next (&iter, &name, &n)) {
+        g_autofree char *line = g_strdup_printf ("%s %s %u %s\n", late ? "late" : "fail", (char *) name, middle ? GPOINTER_TO_UINT (n) / 2 + 1 : 1,
+                                                 RETURNS[i++ % G_N_ELEMENTS (RETURNS)]);
+        if (g_str_equal (name, "C_Initialize") || g_str_equal (name, "C_GetInfo"))
+            add_trial (sweep, name, "%s", line);
+        else
+            g_string_append (faults, line);
+    }
+    add_trial (sweep, middle ? "each in the middle" : "each at first", "%s", faults->str);
+    g_test_message ("%u functions", g_hash_table_size (times));
+}
+
+static void
+test_functions (void)
+{
+    Sweep sweep = { .limit = 2, .trials = g_ptr_array_new_with_free_func (trial_free) };
+    g_autofree char *verdict = NULL;
+    g_auto(GStrv) calls = plain_ceremony (&verdict);
+
+    for (guint i = 0; i < 4; i++)
+        add_sample (&sweep, calls, i & 1, i & 2);
+    run_all (&sweep);
+    g_assert_cmpuint (judge (&sweep, verdict), ==, 0);
+    g_ptr_array_unref (sweep.trials);
+}
+
 static gboolean
 is_slow (void)
 {
@@ -281,7 +297,7 @@ test_sweep (void)
         if ((from && n < (guint) atoi (from)) || (to && n > (guint) atoi (to)))
             continue;
         for (guint late = 0; late < 2; late++)
-            add_trial (&sweep, n, calls[n - 1], "%s %u %s", late ? "failafter" : "failall", n, RETURNS[(n + late) % G_N_ELEMENTS (RETURNS)]);
+            add_trial (&sweep, calls[n - 1], "%s %u %s", late ? "failafter" : "failall", n, RETURNS[(n + late) % G_N_ELEMENTS (RETURNS)]);
     }
     g_test_message ("a ceremony makes %u calls", g_strv_length (calls));
     run_all (&sweep);
@@ -294,9 +310,12 @@ main (int argc, char **argv)
 {
     g_test_init (&argc, &argv, NULL);
     set_up ();
-    if (g_getenv ("SWEEP_FAULT"))
+    if (g_getenv ("SWEEP_FAULT")) {
         g_test_add_func ("/sweep/one", test_one);
-    else if (is_slow ())
-        g_test_add_func ("/sweep/every-call", test_sweep);
+    } else if (g_file_test (wrapper, G_FILE_TEST_EXISTS)) {
+        g_test_add_func ("/sweep/functions", test_functions);
+        if (is_slow ())
+            g_test_add_func ("/sweep/every-call", test_sweep);
+    }
     return tear_down (g_test_run ());
 }
