@@ -137,7 +137,16 @@ $(B)/tests/bench/%: $(B)/obj/tests/bench/%.o $(B)/libceremony.a
 	$(call say,LD)
 	$(Q)$(CC) $(CFLAGS_ALL) $(LINKHARD) $^ -o $@ $(LD_CEREMONY)
 
-bench: all $(B)/tests/bench/journal
+$(B)/obj/tests/bench/media-%.o: tests/bench/media-%.c
+	@mkdir -p $(@D)
+	$(call say,CC)
+	$(Q)$(CC) $(CPPFLAGS_ALL) $(CF_MEDIA) $(CFLAGS_ALL) -c $< -o $@
+$(B)/tests/bench/media-%: $(B)/obj/tests/bench/media-%.o $(B)/libmedia.a
+	@mkdir -p $(@D)
+	$(call say,LD)
+	$(Q)$(CC) $(CFLAGS_ALL) $(LINKHARD) $^ -o $@ $(LD_MEDIA)
+
+bench: all $(B)/tests/bench/journal $(B)/tests/bench/media-video
 	@BUILD=$(B) tests/bench/run.sh
 
 unit: $(UNIT_BIN)
