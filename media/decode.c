@@ -1,9 +1,11 @@
-/* appsrc → demuxer → parser → decoder → appsink, with elements named in tables: nothing is looked up by what a hostile file asks for. */
+/* appsrc → demuxer → parser → appsink gives packets, which are dealt to the decoders: a key unit and what depends on it to the one that has the least to do. Elements
+ * are named in tables: nothing is looked up by what a hostile file asks for. */
 #include "media/decode.h"
 #include <errno.h>
+#include "media/decoder.h"
+#include "media/h264.h"
 #include <gst/app/gstappsink.h>
 #include <gst/app/gstappsrc.h>
-#include <gst/video/video.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -11,20 +13,31 @@
 
 #define PIECE (256 * 1024)
 
+#define THIN_NS (300 * GST_MSECOND)             /* pictures that nothing refers to are decoded only so far apart */
+
+typedef struct { const char *caps, *parser, *packets, *decoders[3]; gboolean shared; } Codec;
+
 typedef struct {
-    const DecodeOptions *options;
+    DecodeOptions options;
     guint64     length, position;
-    GstElement *pipeline, *source, *sink;
-    GstElement *parser, *decoder;
-    gboolean    linked, foreign_codec;
+    GstElement *pipeline, *source, *sink;       /* of packets */
+    const Codec *codec;                         /* NULL: no pad that we read, yet */
+    gboolean    foreign_codec;
+    gint        all_pads;                       /* atomic: the demuxer says that there will be no more */
+    Decoding    shared;
+    Decoder    *decoders[DECODE_WORKERS_MAX], *current;
+    GstCaps    *caps;                           /* checked */
+    guint       turn;
+    GstClockTime kept;                          /* time of the last packet that was dealt */
 } Decode;
 
-static const struct { const char *caps, *parser, *decoders[3]; } codecs[] = {
-    { "video/x-h264", "h264parse", { "avdec_h264", "openh264dec", NULL } },
-    { "video/x-h265", "h265parse", { "avdec_h265", NULL } },
-    { "video/x-vp8", NULL, { "vp8dec", NULL } },
-    { "video/x-vp9", NULL, { "vp9dec", NULL } },
-    { "video/x-av1", "av1parse", { "dav1ddec", "av1dec", NULL } },
+/* What is shared among decoders needs nothing but the packets from a key unit on. */
+static const Codec codecs[] = {
+    { "video/x-h264", "h264parse", "video/x-h264, stream-format=byte-stream, alignment=au", { "avdec_h264", "openh264dec", NULL }, TRUE },
+    { "video/x-h265", "h265parse", "video/x-h265, stream-format=byte-stream, alignment=au", { "avdec_h265", NULL }, FALSE },
+    { "video/x-vp8", NULL, NULL, { "vp8dec", NULL }, TRUE },
+    { "video/x-vp9", NULL, NULL, { "vp9dec", NULL }, TRUE },
+    { "video/x-av1", "av1parse", NULL, { "dav1ddec", "av1dec", NULL }, FALSE },
 };
 
 /* Loads the plug-in of @name, so that nothing needs to be opened later. */
@@ -68,7 +81,7 @@ need_data (GstAppSrc *source, guint hint, gpointer user_data)
     Decode *d = user_data;
     gsize want = MIN ((guint64) PIECE, d->length - d->position);
     guint8 *piece = want > 0 ? g_malloc (want) : NULL;
-    ssize_t got = want > 0 ? pread (d->options->fd, piece, want, d->options->offset + d->position) : 0;
+    ssize_t got = want > 0 ? pread (d->options.fd, piece, want, d->options.offset + d->position) : 0;
     if (got <= 0) {
         g_free (piece);
         gst_app_src_end_of_stream (source);
@@ -90,12 +103,6 @@ seek_data (GstAppSrc *source, guint64 position, gpointer user_data)
     return TRUE;
 }
 
-static GstPadProbeReturn
-drop_delta_units (GstPad *pad, GstPadProbeInfo *info, gpointer user_data)
-{
-    return GST_BUFFER_FLAG_IS_SET (GST_PAD_PROBE_INFO_BUFFER (info), GST_BUFFER_FLAG_DELTA_UNIT) ? GST_PAD_PROBE_DROP : GST_PAD_PROBE_OK;
-}
-
 /* A picture of more pixels than any camera has is an attack on memory. */
 static gboolean
 too_large (const GstStructure *s)
@@ -115,25 +122,35 @@ add (Decode *d, const char *name)
     return element;
 }
 
-static gboolean
-link_codec (Decode *d, GstPad *pad, gsize i)
+/* The first decoder of @codec that this machine has. */
+static const char *
+decoder_of (const Codec *codec)
 {
-    GstElement *parser = add (d, codecs[i].parser), *decoder = NULL;
-    for (const char *const *name = codecs[i].decoders; decoder == NULL && *name != NULL; name++)
-        decoder = add (d, *name);
-    if (decoder == NULL || (codecs[i].parser != NULL && parser == NULL))
+    for (const char *const *name = codec->decoders; *name != NULL; name++) {
+        g_autoptr (GstElementFactory) factory = gst_element_factory_find (*name);
+        if (factory != NULL)
+            return *name;
+    }
+    return NULL;
+}
+
+static gboolean
+link_codec (Decode *d, GstPad *pad, const Codec *codec)
+{
+    GstElement *parser = add (d, codec->parser);
+    if (decoder_of (codec) == NULL || (codec->parser != NULL && parser == NULL))
         return FALSE;
-    GstElement *convert = add (d, "videoconvert");
-    if ((parser != NULL && !gst_element_link (parser, decoder)) || !gst_element_link_many (decoder, convert, d->sink, NULL))
+    if (parser != NULL && g_object_class_find_property (G_OBJECT_GET_CLASS (parser), "config-interval") != NULL)
+        g_object_set (parser, "config-interval", -1, NULL);     /* each decoder meets its first key unit at another one */
+    if (codec->packets != NULL) {
+        g_autoptr (GstCaps) caps = gst_caps_from_string (codec->packets);
+        g_object_set (d->sink, "caps", caps, NULL);
+    }
+    if (parser != NULL && !gst_element_link (parser, d->sink))
         return FALSE;
-    g_autoptr (GstPad) into = gst_element_get_static_pad (decoder, "sink");
-    if (d->options->key_units)
-        gst_pad_add_probe (into, GST_PAD_PROBE_TYPE_BUFFER, drop_delta_units, NULL, NULL);
-    gst_element_sync_state_with_parent (convert);
-    gst_element_sync_state_with_parent (decoder);
     if (parser != NULL)
         gst_element_sync_state_with_parent (parser);
-    g_autoptr (GstPad) first = gst_element_get_static_pad (parser ? parser : decoder, "sink");
+    g_autoptr (GstPad) first = gst_element_get_static_pad (parser ? parser : d->sink, "sink");
     return gst_pad_link (pad, first) == GST_PAD_LINK_OK;
 }
 
@@ -154,15 +171,23 @@ pad_added (GstElement *demuxer, GstPad *pad, gpointer user_data)
     g_autoptr (GstCaps) caps = gst_pad_get_current_caps (pad);
     const GstStructure *s = caps != NULL && gst_caps_get_size (caps) > 0 ? gst_caps_get_structure (caps, 0) : NULL;
     const char *name = s ? gst_structure_get_name (s) : "";
-    for (gsize i = 0; !d->linked && i < G_N_ELEMENTS (codecs); i++)
+    for (gsize i = 0; g_atomic_pointer_get (&d->codec) == NULL && i < G_N_ELEMENTS (codecs); i++)
         if (strcmp (codecs[i].caps, name) == 0 && !too_large (s)) {
-            d->linked = link_codec (d, pad, i);
-            d->foreign_codec = !d->linked;
+            if (link_codec (d, pad, &codecs[i]))
+                g_atomic_pointer_set (&d->codec, &codecs[i]);
+            else
+                d->foreign_codec = TRUE;
             return;
         }
-    if (g_str_has_prefix (name, "video/") && !d->linked)
+    if (g_str_has_prefix (name, "video/") && g_atomic_pointer_get (&d->codec) == NULL)
         d->foreign_codec = TRUE;
     ignore_pad (d, pad);
+}
+
+static void
+no_more_pads (GstElement *demuxer, gpointer user_data)
+{
+    g_atomic_int_set (&((Decode *) user_data)->all_pads, 1);
 }
 
 static gboolean
@@ -179,29 +204,10 @@ build (Decode *d, const char *demuxer_name)
     gst_app_src_set_size (GST_APP_SRC (d->source), d->length);
     gst_app_src_set_stream_type (GST_APP_SRC (d->source), GST_APP_STREAM_TYPE_SEEKABLE);
     g_object_set (d->source, "format", GST_FORMAT_BYTES, "max-bytes", (guint64) 4 * PIECE, NULL);
-    g_autoptr (GstCaps) caps = gst_caps_from_string ("video/x-raw, format={ I420, YV12, NV12, Y42B, Y444, GRAY8 }");
-    g_object_set (d->sink, "sync", FALSE, "max-buffers", 2, "caps", caps, "qos", FALSE, NULL);
+    g_object_set (d->sink, "sync", FALSE, "max-buffers", 64, "qos", FALSE, NULL);
     g_signal_connect (demuxer, "pad-added", G_CALLBACK (pad_added), d);
+    g_signal_connect (demuxer, "no-more-pads", G_CALLBACK (no_more_pads), d);
     return gst_element_link (d->source, demuxer);
-}
-
-static gboolean
-give_picture (GstSample *sample, DecodeFunc func, gpointer user_data, DecodeSummary *summary)
-{
-    GstVideoInfo info;
-    GstVideoFrame frame;
-    if (!gst_video_info_from_caps (&info, gst_sample_get_caps (sample)) || !gst_video_frame_map (&frame, &info, gst_sample_get_buffer (sample), GST_MAP_READ))
-        return TRUE;
-    GstClockTime pts = GST_BUFFER_PTS (gst_sample_get_buffer (sample));
-    GreyPicture picture = { GST_CLOCK_TIME_IS_VALID (pts) ? (gint64) (pts / GST_MSECOND) : -1, info.width, info.height,
-                            GST_VIDEO_FRAME_PLANE_STRIDE (&frame, 0), GST_VIDEO_FRAME_PLANE_DATA (&frame, 0) };
-    summary->frames++;
-    summary->duration_ms = MAX (summary->duration_ms, picture.media_ms);
-    summary->width = picture.width;
-    summary->height = picture.height;
-    gboolean more = func (&picture, user_data);
-    gst_video_frame_unmap (&frame);
-    return more;
 }
 
 /* The pipeline's error, where it has one, in words. */
@@ -219,63 +225,245 @@ bus_error (Decode *d, GError **error)
 }
 
 static gboolean
-pull_all (Decode *d, DecodeFunc func, gpointer user_data, DecodeSummary *summary, GError **error)
+any_error (Decode *d, GError **error)
+{
+    gboolean failed = bus_error (d, error);
+    for (guint i = 0; !failed && i < DECODE_WORKERS_MAX; i++) {
+        g_autofree char *why = d->decoders[i] != NULL ? decoder_error (d->decoders[i]) : NULL;
+        if (why != NULL)
+            g_set_error (error, BASE_ERROR, BASE_ERROR_FORMAT, "video: %s", why);
+        failed = why != NULL;
+    }
+    return failed;
+}
+
+/* The decoder for what begins with a key unit. Key units alone go round, so that each run is like the other; else the one with the shortest queue takes it. */
+static Decoder *
+choose (Decode *d)
+{
+    guint most = d->codec->shared ? CLAMP (d->options.workers, 1, DECODE_WORKERS_MAX) : 1;
+    guint best = d->options.key_units ? d->turn++ % most : 0;
+    for (guint i = 0; !d->options.key_units && i < most; i++) {
+        if (d->decoders[i] == NULL || decoder_queued (d->decoders[i]) < decoder_queued (d->decoders[best]))
+            best = i;
+        if (d->decoders[i] == NULL)
+            break;
+    }
+    if (d->decoders[best] == NULL)
+        d->decoders[best] = decoder_new (decoder_of (d->codec), best, &d->shared);
+    return d->decoders[best];
+}
+
+/* A key unit whose only use is a look at its codes. */
+static GstSample *
+made_quick (GstSample *sample)
+{
+    GstBuffer *buffer = gst_buffer_copy_deep (gst_sample_get_buffer (sample));
+    GstMapInfo map;
+    if (gst_buffer_map (buffer, &map, GST_MAP_READWRITE)) {
+        h264_without_deblocking (map.data, map.size);
+        gst_buffer_unmap (buffer, &map);
+    }
+    GstSample *quick = gst_sample_new (buffer, gst_sample_get_caps (sample), NULL, NULL);
+    gst_buffer_unref (buffer);
+    return quick;
+}
+
+typedef struct { gboolean key, restart, disposable; } Packet;   /* restart: another decoder may go on from here */
+
+static Packet
+look_at_packet (const Decode *d, GstSample *sample)
+{
+    GstBuffer *buffer = gst_sample_get_buffer (sample);
+    H264Packet h264;
+    GstMapInfo map;
+    Packet packet = { .key = !GST_BUFFER_FLAG_IS_SET (buffer, GST_BUFFER_FLAG_DELTA_UNIT) };
+    packet.restart = packet.key;
+    if (d->codec == &codecs[0] && gst_buffer_map (buffer, &map, GST_MAP_READ)) {
+        if (h264_packet (map.data, map.size, &h264)) {
+            packet.restart = h264.key;
+            packet.disposable = h264.disposable;
+        }
+        gst_buffer_unmap (buffer, &map);
+    }
+    return packet;
+}
+
+static gboolean
+is_near (GstClockTime a, GstClockTime b)
+{
+    return GST_CLOCK_TIME_IS_VALID (a) && GST_CLOCK_TIME_IS_VALID (b) && (a > b ? a - b : b - a) < THIN_NS;
+}
+
+/* Deals one packet. FALSE: no decoder, or pictures too large. */
+static gboolean
+deal (Decode *d, GstSample *sample, GError **error)
+{
+    Packet packet = look_at_packet (d, sample);
+    GstClockTime pts = GST_BUFFER_PTS (gst_sample_get_buffer (sample));
+    if ((d->options.key_units && !packet.key) || (d->options.thin && packet.disposable && is_near (pts, d->kept)))
+        return TRUE;
+    GstCaps *caps = gst_sample_get_caps (sample);
+    if (caps != d->caps && caps != NULL && gst_caps_get_size (caps) > 0 && too_large (gst_caps_get_structure (caps, 0))) {
+        g_set_error (error, BASE_ERROR, BASE_ERROR_FORMAT, "video: its pictures are larger than any camera's");
+        return FALSE;
+    }
+    gst_caps_replace (&d->caps, caps);
+    if (d->current == NULL || packet.restart)
+        d->current = choose (d);
+    if (d->current == NULL) {
+        g_set_error (error, BASE_ERROR, BASE_ERROR_FAILED, "video: the decoder %s can't be started", decoder_of (d->codec));
+        return FALSE;
+    }
+    while (!decoder_has_room (d->current) && !g_atomic_int_get (&d->shared.stop))
+        g_usleep (2000);
+    g_autoptr (GstSample) quick = d->options.codes_only && d->options.key_units && d->codec == &codecs[0] ? made_quick (sample) : gst_sample_ref (sample);
+    decoder_push (d->current, quick);
+    d->kept = pts;
+    return TRUE;
+}
+
+static gboolean
+all_done (const Decode *d)
+{
+    gboolean done = TRUE;
+    for (guint i = 0; i < DECODE_WORKERS_MAX; i++)
+        done = done && (d->decoders[i] == NULL || decoder_is_done (d->decoders[i]));
+    return done;
+}
+
+static void
+end_all (Decode *d)
+{
+    for (guint i = 0; i < DECODE_WORKERS_MAX; i++)
+        if (d->decoders[i] != NULL)
+            decoder_end (d->decoders[i]);
+}
+
+/* One step of reading: a packet, or a while without one. TRUE in *@ended: there are no more. */
+static gboolean
+read_step (Decode *d, gboolean *ended, gboolean *moved, GError **error)
+{
+    g_autoptr (GstSample) sample = *ended ? NULL : gst_app_sink_try_pull_sample (GST_APP_SINK (d->sink), 20 * GST_MSECOND);
+    *moved = sample != NULL;
+    if (sample != NULL)
+        return deal (d, sample, error);
+    if (*ended)
+        g_usleep (2000);
+    else if (gst_app_sink_is_eos (GST_APP_SINK (d->sink))) {
+        *ended = TRUE;
+        end_all (d);
+    } else if (g_atomic_int_get (&d->all_pads) && g_atomic_pointer_get (&d->codec) == NULL) {
+        g_set_error (error, BASE_ERROR, BASE_ERROR_FORMAT, d->foreign_codec ? "video: no decoder for its codec here: gstreamer1.0-libav has more" : "video: there is only sound in it, or nothing");
+        return FALSE;
+    }
+    return TRUE;
+}
+
+static gboolean
+run (Decode *d, GError **error)
 {
     gint64 since = g_get_monotonic_time ();
-    for (;;) {
-        g_autoptr (GstSample) sample = gst_app_sink_try_pull_sample (GST_APP_SINK (d->sink), 100 * GST_MSECOND);
-        if (sample != NULL) {
-            since = g_get_monotonic_time ();
-            if (!give_picture (sample, func, user_data, summary))
-                return TRUE;
-        } else if (gst_app_sink_is_eos (GST_APP_SINK (d->sink))) {
-            return !bus_error (d, error);
-        } else if (bus_error (d, error)) {
+    gint pictures = 0;
+    gboolean ended = FALSE, moved;
+    while (!g_atomic_int_get (&d->shared.stop)) {
+        if (!read_step (d, &ended, &moved, error))
             return FALSE;
-        } else if (g_get_monotonic_time () - since > (gint64) d->options->timeout_ms * 1000) {
-            g_set_error (error, BASE_ERROR, BASE_ERROR_LIMIT, "video: no picture and no end for %u s", d->options->timeout_ms / 1000);
+        if (ended && all_done (d))
+            return !any_error (d, error);
+        if (!moved && any_error (d, error))
+            return FALSE;
+        gint now = g_atomic_int_get (&d->shared.pictures);
+        if (moved || now != pictures)
+            since = g_get_monotonic_time ();
+        pictures = now;
+        if (g_get_monotonic_time () - since > (gint64) d->options.timeout_ms * 1000) {
+            g_set_error (error, BASE_ERROR, BASE_ERROR_LIMIT, "video: no picture and no end for %u s", d->options.timeout_ms / 1000);
             return FALSE;
         }
     }
+    return TRUE;
 }
 
-gboolean
-decode_video (const DecodeOptions *options, DecodeFunc func, gpointer user_data, DecodeSummary *summary, GError **error)
+static void
+decode_free (Decode *d)
 {
-    memset (summary, 0, sizeof *summary);
+    for (guint i = 0; i < DECODE_WORKERS_MAX; i++)
+        decoder_free (d->decoders[i]);
+    if (d->pipeline != NULL) {
+        gst_element_set_state (d->pipeline, GST_STATE_NULL);
+        gst_object_unref (d->pipeline);
+    }
+    gst_caps_replace (&d->caps, NULL);
+    g_mutex_clear (&d->shared.lock);
+    g_free (d);
+}
+
+/* TRUE in *@stuck: a decoder doesn't come to an end, and taking it down would wait for it; func won't be called any more. */
+static gboolean
+play (Decode *d, gboolean *stuck, GError **error)
+{
+    gst_element_set_state (d->pipeline, GST_STATE_PLAYING);
+    GError *why = NULL;
+    gboolean ok = run (d, &why);
+    g_atomic_int_set (&d->shared.stop, 1);
+    *stuck = g_error_matches (why, BASE_ERROR, BASE_ERROR_LIMIT);
+    while (*stuck && !all_done (d))
+        g_usleep (2000);
+    if (why != NULL)
+        g_propagate_error (error, why);
+    return ok;
+}
+
+/* Looks at the range and builds what reads it; everything is loaded afterwards. */
+static gboolean
+prepare (Decode *d, GError **error)
+{
+    const DecodeOptions *options = &d->options;
     struct stat st;
+    guint8 head[12] = { 0 };
     if (fstat (options->fd, &st) != 0)
         return io_fail (error, errno, "video: descriptor %d", options->fd);
     guint64 size = st.st_size;
-    guint8 head[12] = { 0 };
-    Decode d = { .options = options };
     if (options->offset > size || options->length > size - options->offset ||
         pread (options->fd, head, sizeof head, options->offset) != (ssize_t) sizeof head) {
         g_set_error (error, BASE_ERROR, BASE_ERROR_FORMAT, "video: it is shorter than any video");
         return FALSE;
     }
-    d.length = options->length > 0 ? options->length : size - options->offset;
+    d->length = options->length > 0 ? options->length : size - options->offset;
     const char *demuxer = demuxer_for (head);
     if (demuxer == NULL) {
         g_set_error (error, BASE_ERROR, BASE_ERROR_FORMAT, "video: neither Matroska, WebM nor MP4");
         return FALSE;
     }
     load_all ();
-    if (!build (&d, demuxer)) {
-        g_set_error (error, BASE_ERROR, BASE_ERROR_FAILED, "video: GStreamer lacks %s: install gstreamer1.0-plugins-good and -bad", demuxer);
-        return FALSE;
-    }
-    gst_element_set_state (d.pipeline, GST_STATE_READY);
-    gboolean ok = !options->sandbox || sandbox_enter (&options->limits, &summary->without, error);
-    if (ok) {
-        gst_element_set_state (d.pipeline, GST_STATE_PLAYING);
-        ok = pull_all (&d, func, user_data, summary, error);
-        gst_element_set_state (d.pipeline, GST_STATE_NULL);
-    }
-    gst_object_unref (d.pipeline);
+    if (build (d, demuxer))
+        return TRUE;
+    g_set_error (error, BASE_ERROR, BASE_ERROR_FAILED, "video: GStreamer lacks %s: install gstreamer1.0-plugins-good and -bad", demuxer);
+    return FALSE;
+}
+
+gboolean
+decode_video (const DecodeOptions *options, DecodeFunc func, gpointer user_data, DecodeSummary *summary, GError **error)
+{
+    memset (summary, 0, sizeof *summary);
+    Decode *d = g_new0 (Decode, 1);     /* on the heap: a decoder that got stuck outlives this call */
+    d->options = *options;
+    d->kept = GST_CLOCK_TIME_NONE;
+    d->shared = (Decoding) { .func = func, .user_data = user_data, .summary = summary };
+    g_mutex_init (&d->shared.lock);
+    gboolean ok = prepare (d, error);
+    if (ok)
+        gst_element_set_state (d->pipeline, GST_STATE_READY);
+    ok = ok && (!options->sandbox || sandbox_enter (&options->limits, &summary->without, error));
+    gboolean stuck = FALSE;
+    if (ok)
+        ok = play (d, &stuck, error);
     if (ok && summary->frames == 0) {
-        g_set_error (error, BASE_ERROR, BASE_ERROR_FORMAT, "video: no picture in it could be decoded%s", d.foreign_codec ? ": no decoder for its codec here" : "");
-        return FALSE;
+        g_set_error (error, BASE_ERROR, BASE_ERROR_FORMAT, "video: no picture in it could be decoded%s", d->foreign_codec ? ": no decoder for its codec here" : "");
+        ok = FALSE;
     }
+    if (!stuck)
+        decode_free (d);
     return ok;
 }

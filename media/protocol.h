@@ -39,9 +39,15 @@
 #define MEDIA_JSON 'J'
 #define MEDIA_TERMINAL 'T'
 
-/* `ceremony-media scan [--key-units] [--offset N] [--length N] [--region X,Y,W,H] [--every N] [--timeout-ms N] [--cpu-seconds N]` reads a video (or the range of one in a
- * larger file) from descriptor 4 in the sandbox and writes one line of canonical JSON a find to standard output: {"h","ms":n,"text":…,"w","x","y"}, then
- * {"duration_ms":n,"end":true,"frames":n,"height":n,"width":n,"without":what the sandbox lacks, or ""}. Without the end line, or with another status than 0, it failed.
+/* `ceremony-media scan [--key-units] [--foreign | --whole | --region X,Y,W,H] [--offset N] [--length N] [--every N] [--threads N] [--timeout-ms N] [--cpu-seconds N]` reads a
+ * video (or the range of one in a larger file) from descriptor 4 in the sandbox and writes one line of canonical JSON a find to standard output, in order of time:
+ * {"h","ms":n,"text":…,"w","x","y"}, then {"duration_ms":n,"end":true,"frames":n,"height":n,"width":n,"without":what the sandbox lacks, or ""}. Without the end line, or with
+ * another status than 0, it failed: what it printed is then not all there is.
+ *   our own recordings: --key-units, for a key unit begins each code. Each code of each key unit is told: it is looked for where it was before, and in the whole picture
+ *     where it isn't there any more and for two of every 64 s.
+ *   foreign recordings: --foreign. All pictures that others depend on are decoded; a place is looked at again when it changed, at most five times a second, and every 4 s:
+ *     so a code that stands still is told about each 4 s, a new one within a fraction of a second of its coming.
+ *   --whole: the whole of each picture. --region: that part of each picture and no other.
  * `ceremony-media look [--offset N] [--length N] [--cameras N] [--timeout-ms N]` likewise compares our own recording's key units: a line for each camera and key unit,
  * {"again":n,"again_ms":n,"before":n,"camera":n,"marked":bool,"mean":n,"ms":n,"spread":n}: differences, in thousandths of a grey level, from the key unit before of the same
  * pane (before) and from the most similar one at least 2 s earlier (again, of again_ms), -1 where there is none; mean and spread of the pane's luma in tenths.

@@ -5,23 +5,30 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include <zbar.h>
 #include "ceremony/base/cjson.h"
 #include "ceremony/base/errors.h"
-#include "media/decode.h"
+#include "media/codes.h"
 #include "media/jobs.h"
 
 #define INPUT_FD 4
 #define TIMES_MAX 100
 
+#define FINDS_MAX_BYTES (32 * 1024 * 1024)
+
+typedef struct { gint64 ms; char *line; } Find;
+typedef struct { Codes *codes; guint64 seen; } Worker;
+
 typedef struct {
     DecodeOptions decode;
     guint   every;                          /* look at each nth picture */
-    guint   region[4];                      /* x, y, width, height; width 0: whole picture */
+    CodesMode mode;
+    Box     region;
+    Worker  workers[DECODE_WORKERS_MAX];
+    GMutex  lock;                           /* over finds and bytes */
+    GArray *finds;
+    gsize   bytes;
     gint64  times[TIMES_MAX];               /* thumbnail: ascending */
     guint   n_times, next_time, width;
-    guint64 seen;
-    zbar_image_scanner_t *scanner;
     cairo_surface_t *last;                  /* thumbnail: the newest picture at or before the next time */
     gint64  last_ms;
 } Scan;
@@ -34,53 +41,52 @@ print_line (json_t *line)
     return text != NULL && puts (text) != EOF && fflush (stdout) == 0;
 }
 
-/* @left and @top: where the part that was scanned lies in the picture. */
+/* Decoders give their finds in any order; they are written in order of time. */
 static void
-print_find (const GreyPicture *picture, const zbar_symbol_t *symbol, guint left, guint top)
+keep_find (gint64 ms, const char *text, gsize len, Box box, gpointer user_data)
 {
-    int x0 = G_MAXINT, y0 = G_MAXINT, x1 = 0, y1 = 0;
-    for (unsigned i = 0; i < zbar_symbol_get_loc_size (symbol); i++) {
-        x0 = MIN (x0, zbar_symbol_get_loc_x (symbol, i));
-        y0 = MIN (y0, zbar_symbol_get_loc_y (symbol, i));
-        x1 = MAX (x1, zbar_symbol_get_loc_x (symbol, i));
-        y1 = MAX (y1, zbar_symbol_get_loc_y (symbol, i));
-    }
-    print_line (json_pack ("{s:I, s:o, s:i, s:i, s:i, s:i}", "ms", (json_int_t) picture->media_ms, "text",
-                           cjson_bytes (zbar_symbol_get_data (symbol), zbar_symbol_get_data_length (symbol)), "x", x0 + (int) left, "y", y0 + (int) top, "w", x1 - x0, "h", y1 - y0));
+    Scan *scan = user_data;
+    g_autoptr (json_t) line = json_pack ("{s:I, s:o, s:i, s:i, s:i, s:i}", "ms", (json_int_t) ms, "text", cjson_bytes (text, len), "x", box.x, "y", box.y, "w", box.width, "h",
+                                         box.height);
+    Find find = { ms, cjson_encode (line, NULL) };
+    if (find.line == NULL)
+        return;
+    g_mutex_lock (&scan->lock);
+    scan->bytes += strlen (find.line) + 1;
+    if (scan->bytes <= FINDS_MAX_BYTES)
+        g_array_append_val (scan->finds, find);
+    else
+        g_free (find.line);
+    g_mutex_unlock (&scan->lock);
 }
 
-/* The part of @p that is looked at, without padding, as zbar wants it. */
-static guint8 *
-cut_luma (const GreyPicture *p, guint x0, guint y0, guint width, guint height)
+static gint
+by_time (gconstpointer a, gconstpointer b)
 {
-    guint8 *luma = g_malloc ((gsize) width * height);
-    for (guint y = 0; y < height; y++)
-        memcpy (luma + (gsize) y * width, p->luma + (gsize) (y0 + y) * p->stride + x0, width);
-    return luma;
+    const Find *x = a, *y = b;
+    return x->ms != y->ms ? (x->ms > y->ms) - (x->ms < y->ms) : strcmp (x->line, y->line);
+}
+
+static void
+print_finds (Scan *scan)
+{
+    g_array_sort (scan->finds, by_time);
+    for (guint i = 0; i < scan->finds->len; i++)
+        puts (g_array_index (scan->finds, Find, i).line);
 }
 
 static gboolean
 scan_picture (const GreyPicture *picture, gpointer user_data)
 {
     Scan *scan = user_data;
-    gboolean whole = scan->region[2] == 0;
-    guint x = whole ? 0 : scan->region[0], y = whole ? 0 : scan->region[1];
-    if (scan->seen++ % scan->every != 0 || x >= picture->width || y >= picture->height)
+    Worker *worker = &scan->workers[picture->worker];
+    if (worker->seen++ % scan->every != 0)
         return TRUE;
-    guint width = whole ? picture->width : MIN (scan->region[2], picture->width - x);
-    guint height = whole ? picture->height : MIN (scan->region[3], picture->height - y);
-    gboolean as_is = width == picture->width && picture->stride == width;
-    g_autofree guint8 *copy = as_is ? NULL : cut_luma (picture, x, y, width, height);
-    zbar_image_t *image = zbar_image_create ();
-    zbar_image_set_format (image, zbar_fourcc ('Y', '8', '0', '0'));
-    zbar_image_set_size (image, width, height);
-    zbar_image_set_data (image, copy ? copy : picture->luma + (gsize) y * width, (gsize) width * height, NULL);
-    if (zbar_scan_image (scan->scanner, image) > 0)
-        for (const zbar_symbol_t *symbol = zbar_image_first_symbol (image); symbol != NULL; symbol = zbar_symbol_next (symbol))
-            if (zbar_symbol_get_type (symbol) == ZBAR_QRCODE)
-                print_find (picture, symbol, x, y);
-    zbar_image_destroy (image);
-    return !ferror (stdout);
+    codes_look (worker->codes, picture);
+    g_mutex_lock (&scan->lock);
+    gboolean flood = scan->bytes > FINDS_MAX_BYTES;
+    g_mutex_unlock (&scan->lock);
+    return !flood;
 }
 
 static cairo_status_t
@@ -153,7 +159,8 @@ read_option (Scan *scan, const char *name, const char *value)
         if (!read_numbers (value, numbers, &n, 4) || n != 4)
             return FALSE;
         for (guint i = 0; i < 4; i++)
-            scan->region[i] = MIN (numbers[i], DECODE_MAX_SIDE);
+            numbers[i] = MIN (numbers[i], DECODE_MAX_SIDE);
+        scan->region = (Box) { numbers[0], numbers[1], numbers[2], numbers[3] };
         return TRUE;
     }
     if (!read_numbers (value, numbers, &n, 1))
@@ -164,6 +171,8 @@ read_option (Scan *scan, const char *name, const char *value)
         scan->decode.length = numbers[0];
     else if (strcmp (name, "--every") == 0)
         scan->every = CLAMP (numbers[0], 1, 1000);
+    else if (strcmp (name, "--threads") == 0)
+        scan->decode.workers = CLAMP (numbers[0], 1, DECODE_WORKERS_MAX);
     else if (strcmp (name, "--width") == 0)
         scan->width = CLAMP (numbers[0], 16, 1920);
     else if (strcmp (name, "--timeout-ms") == 0)
@@ -181,7 +190,12 @@ read_options (Scan *scan, int argc, char **argv)
     for (int i = 1; i < argc; i++) {
         if (strcmp (argv[i], "--key-units") == 0)
             scan->decode.key_units = TRUE;
-        else if (strcmp (argv[i], "--no-sandbox") == 0)
+        else if (strcmp (argv[i], "--whole") == 0)
+            scan->mode = CODES_WHOLE;
+        else if (strcmp (argv[i], "--foreign") == 0) {
+            scan->mode = CODES_CHANGES;
+            scan->decode.thin = TRUE;
+        } else if (strcmp (argv[i], "--no-sandbox") == 0)
             scan->decode.sandbox = FALSE;
         else if (i + 1 >= argc || !read_option (scan, argv[i], argv[i + 1]))
             return FALSE;
@@ -192,40 +206,60 @@ read_options (Scan *scan, int argc, char **argv)
 }
 
 static int
+run_job (Scan *scan, int argc, char **argv, DecodeFunc func)
+{
+    DecodeSummary summary;
+    g_autoptr (GError) error = NULL;
+    gst_registry_fork_set_enabled (FALSE);
+    gst_init (NULL, NULL);
+    gboolean ok = decode_video (&scan->decode, func, scan, &summary, &error);
+    print_finds (scan);
+    for (; scan->last != NULL && scan->next_time < scan->n_times; scan->next_time++)
+        print_thumbnail (scan);
+    if (ok && scan->bytes > FINDS_MAX_BYTES) {
+        ok = FALSE;
+        g_set_error (&error, BASE_ERROR, BASE_ERROR_LIMIT, "more codes than any recording holds");
+    }
+    if (ok)
+        print_line (json_pack ("{s:b, s:I, s:I, s:i, s:i, s:s}", "end", 1, "frames", (json_int_t) summary.frames, "duration_ms", (json_int_t) summary.duration_ms, "width",
+                               (int) summary.width, "height", (int) summary.height, "without", summary.without ? summary.without : ""));
+    else
+        fprintf (stderr, "ceremony-media: %s: %s\n", argv[0], error->message);
+    /* At once: a decoder that got stuck would hold up an orderly end. */
+    fflush (stdout);
+    if (!ok && g_error_matches (error, BASE_ERROR, BASE_ERROR_LIMIT))
+        _exit (1);
+    return ok ? 0 : 1;
+}
+
+static int
 run_scan (int argc, char **argv, DecodeFunc func)
 {
     Scan scan = { .decode = { .fd = INPUT_FD, .sandbox = TRUE, .timeout_ms = 20000, .limits = { G_GUINT64_CONSTANT (3) << 30, 3600 } }, .every = 1, .width = 480 };
+    gboolean codes = func == scan_picture;
 #ifdef __SANITIZE_ADDRESS__
     scan.decode.limits.memory_bytes = 0;
 #endif
-    if (!read_options (&scan, argc, argv)) {
-        fprintf (stderr, "usage: ceremony-media %s [--key-units] [--offset N] [--length N] [--region X,Y,W,H] [--every N] [--at-ms N,…] [--width N] "
-                         "[--timeout-ms N] [--cpu-seconds N] [--no-sandbox]   (video: descriptor 4)\n", argv[0]);
+    scan.decode.workers = codes ? MIN (g_get_num_processors (), 4) : 1;
+    scan.decode.codes_only = codes;
+    if (!read_options (&scan, argc, argv) || (!codes && scan.decode.workers > 1)) {
+        fprintf (stderr, "usage: ceremony-media %s [--key-units] [--offset N] [--length N] [--foreign | --whole | --region X,Y,W,H] [--every N] [--threads N] [--at-ms N,…] "
+                         "[--width N] [--timeout-ms N] [--cpu-seconds N] [--no-sandbox]   (video: descriptor 4)\n", argv[0]);
         return 2;
     }
-    gst_registry_fork_set_enabled (FALSE);
-    gst_init (NULL, NULL);
-    scan.scanner = zbar_image_scanner_create ();
-    zbar_image_scanner_set_config (scan.scanner, ZBAR_NONE, ZBAR_CFG_ENABLE, 0);
-    zbar_image_scanner_set_config (scan.scanner, ZBAR_QRCODE, ZBAR_CFG_ENABLE, 1);
-    DecodeSummary summary;
-    g_autoptr (GError) error = NULL;
-    gboolean ok = decode_video (&scan.decode, func, &scan, &summary, &error);
-    while (scan.last != NULL && scan.next_time < scan.n_times) {
-        print_thumbnail (&scan);
-        scan.next_time++;
-    }
-    if (!ok)
-        fprintf (stderr, "ceremony-media: %s: %s\n", argv[0], error->message);
-    json_t *end = json_pack ("{s:b, s:I, s:I, s:i, s:i, s:s}", "end", 1, "frames", (json_int_t) summary.frames, "duration_ms", (json_int_t) summary.duration_ms,
-                             "width", (int) summary.width, "height", (int) summary.height, "without", summary.without ? summary.without : "");
-    if (ok)
-        print_line (end);
-    else
-        json_decref (end);
-    zbar_image_scanner_destroy (scan.scanner);
+    g_mutex_init (&scan.lock);
+    scan.finds = g_array_new (FALSE, FALSE, sizeof (Find));
+    for (guint i = 0; codes && i < scan.decode.workers; i++)
+        scan.workers[i].codes = codes_new (scan.mode, scan.region, keep_find, &scan);
+    int status = run_job (&scan, argc, argv, func);
+    for (guint i = 0; i < DECODE_WORKERS_MAX; i++)
+        codes_free (scan.workers[i].codes);
+    for (guint i = 0; i < scan.finds->len; i++)
+        g_free (g_array_index (scan.finds, Find, i).line);
+    g_array_unref (scan.finds);
+    g_mutex_clear (&scan.lock);
     g_clear_pointer (&scan.last, cairo_surface_destroy);
-    return ok ? 0 : 1;
+    return status;
 }
 
 int

@@ -1,6 +1,8 @@
-/* media-video FILE SECONDS [WIDTH HEIGHT FPS]: a recording as the recorder makes it (composer, encoder, muxer), without waiting for the time to pass: words roll through
- * the terminal, something noisy moves before the camera, a checkpoint's length of text in a new QR code every two seconds, "code N" first. */
+/* media-video FILE SECONDS CAST [WIDTH HEIGHT FPS]: a recording as the recorder makes it (composer, encoder, muxer), without waiting for the time to pass: the terminal of
+ * a ceremony's cast, spread over the time; something noisy that moves before the camera; a checkpoint's length of text in a new QR code every two seconds, "code N"
+ * first. */
 #include <gst/gst.h>
+#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -48,7 +50,7 @@ static void
 show_camera (Compose *compose, GRand *rand, int tick)
 {
     int width, height;
-    compose_camera_size (compose, &width, &height);
+    compose_camera_size (compose, 0, &width, &height);
     g_autoptr (Picture) picture = picture_new (width, height);
     for (int y = 0; y < height; y++)
         for (int x = 0; x < width; x += 4) {
@@ -57,7 +59,7 @@ show_camera (Compose *compose, GRand *rand, int tick)
                 picture->plane[0][y * picture->stride[0] + x + i] = 60 + (x + i) * 80 / width + y * 60 / height + ((noise >> (8 * i)) & 1);
         }
     picture_fill (picture, (Box) { tick * 2 % (width - 80) & ~1, height / 3 & ~1, 60, 80 }, 0xc09070);
-    compose_camera_picture (compose, picture);
+    compose_camera_picture (compose, 0, picture);
 }
 
 static void
@@ -71,14 +73,52 @@ show_code (Compose *compose, guint n)
         g_error ("the code is too long");
 }
 
+/* The terminal of an asciicast v2. */
+typedef struct { char **lines; guint next, n; double length; int cols, rows; } Cast;
+
+static void
+open_cast (const char *path, Cast *cast)
+{
+    char *text;
+    if (!g_file_get_contents (path, &text, NULL, NULL))
+        g_error ("%s can't be read", path);
+    cast->lines = g_strsplit (g_strchomp (text), "\n", -1);
+    cast->n = g_strv_length (cast->lines);
+    cast->next = 1;
+    json_t *head = json_loads (cast->lines[0], 0, NULL), *last = NULL;
+    cast->cols = (int) json_integer_value (json_object_get (head, "width"));
+    cast->rows = (int) json_integer_value (json_object_get (head, "height"));
+    last = json_loads (cast->lines[cast->n - 1], 0, NULL);
+    cast->length = json_number_value (json_array_get (last, 0)) + 0.001;
+    json_decref (head);
+    json_decref (last);
+}
+
+static void
+play_cast (Cast *cast, Compose *compose, double share)
+{
+    for (; cast->next < cast->n; cast->next++) {
+        json_t *event = json_loads (cast->lines[cast->next], 0, NULL);
+        const char *kind = json_string_value (json_array_get (event, 1)), *data = json_string_value (json_array_get (event, 2));
+        gboolean later = json_number_value (json_array_get (event, 0)) > share * cast->length;
+        if (!later && g_strcmp0 (kind, "o") == 0 && data != NULL)
+            compose_terminal (compose, data, strlen (data));
+        json_decref (event);
+        if (later)
+            return;
+    }
+}
+
 int
 main (int argc, char **argv)
 {
-    if (argc != 3 && argc != 6) {
-        fprintf (stderr, "usage: media-video FILE SECONDS [WIDTH HEIGHT FPS]\n");
+    if (argc != 4 && argc != 7) {
+        fprintf (stderr, "usage: media-video FILE SECONDS CAST [WIDTH HEIGHT FPS]\n");
         return 2;
     }
-    int seconds = atoi (argv[2]), width = argc > 3 ? atoi (argv[3]) : 1280, height = argc > 3 ? atoi (argv[4]) : 720, fps = argc > 3 ? atoi (argv[5]) : 15;
+    int seconds = atoi (argv[2]), width = argc > 4 ? atoi (argv[4]) : 1280, height = argc > 4 ? atoi (argv[5]) : 720, fps = argc > 4 ? atoi (argv[6]) : 15;
+    Cast cast;
+    open_cast (argv[3], &cast);
     gst_init (NULL, NULL);
     Out out = { .out = fopen (argv[1], "w"), .loop = g_main_loop_new (NULL, FALSE) };
     EncodeCalls calls = { keep_bytes, on_end };
@@ -86,17 +126,15 @@ main (int argc, char **argv)
     g_autoptr (Encode) encode = encode_new (width, height, fps, FALSE, &calls, &out, &error);
     if (out.out == NULL || encode == NULL)
         g_error ("%s: %s", argv[1], error ? error->message : "can't be written");
-    g_autoptr (Compose) compose = compose_new (width, height, 80, 24, "01JD0000000000000000000000");
+    g_autoptr (Compose) compose = compose_new (width, height, cast.cols, cast.rows, 1, "01JD0000000000000000000000");
     g_autoptr (GRand) rand = g_rand_new_with_seed (5);
     for (int tick = 0; tick < seconds * fps; tick++) {
         gboolean key = tick % (2 * fps) == 0;
         if (key)
             show_code (compose, tick / (2 * fps));
-        if (tick % fps == 0) {
-            g_autofree char *line = g_strdup_printf ("\r\n\033[3%dmstep %d\033[0m of the ceremony, as it would be told in a line of the terminal", tick / fps % 7 + 1, tick / fps);
-            compose_terminal (compose, line, strlen (line));
-            compose_status (compose, "a step", tick / fps, FALSE, TRUE);
-        }
+        play_cast (&cast, compose, (double) tick / (seconds * fps));
+        if (tick % fps == 0)
+            compose_status (compose, "a step of the ceremony", tick / fps, FALSE, TRUE);
         show_camera (compose, rand, tick);
         encode_frame (encode, compose_frame (compose, G_GINT64_CONSTANT (1790000000000) + tick * 1000 / fps), tick, key);
         while (tick - g_atomic_int_get (&out.frames) > AHEAD && out.reason == NULL)
@@ -106,5 +144,6 @@ main (int argc, char **argv)
     g_main_loop_run (out.loop);
     if (fclose (out.out) != 0 || out.reason != NULL)
         g_error ("%s: %s", argv[1], out.reason ? out.reason : "not written");
+    g_strfreev (cast.lines);
     return 0;
 }
