@@ -5,9 +5,6 @@
 #include "ceremony/verify/keycheck.h"
 #include <stdio.h>
 
-/* Where Debian's package of lists puts them, should it be installed. */
-#define DEBIAN_LISTS "/usr/share/openssl-blacklist"
-
 static const char usage[] =
     "usage: ceremony keycheck [--blocklist FILE|DIR]… [--json] FILE\n\n"
     "Judges the key of a request, certificate or public key (PEM or DER) by the Code Signing Baseline Requirements: size, curve,\n"
@@ -22,7 +19,7 @@ static KeyCheck *
 judge (const char *path, char **blocklists, GError **error)
 {
     g_autoptr (KeyCheckLists) lists = keycheck_lists_new ();
-    if (g_file_test (DEBIAN_LISTS, G_FILE_TEST_IS_DIR) && !keycheck_lists_add (lists, DEBIAN_LISTS, error))
+    if (g_file_test (KEYCHECK_DEBIAN_LISTS, G_FILE_TEST_IS_DIR) && !keycheck_lists_add (lists, KEYCHECK_DEBIAN_LISTS, error))
         return NULL;
     for (char **b = blocklists; b && *b; b++)
         if (!keycheck_lists_add (lists, *b, error))

@@ -27,6 +27,8 @@ static const char help[] =
     "  --policy FILE  ask for this policy too, beside the bundle's own\n"
     "  --vendors FILE vendors' keys for attestations; else those that come with the program\n"
     "  --modules FILE suitable modules; else those that come with the program\n"
+    "  --blocklist P  a list of weak or compromised keys, or a folder of lists, as\n"
+    "                 `ceremony keycheck` reads them; may be given more than once\n"
     "  --json         one JSON object a bundle, a line each\n"
     "  --brief        count what passed instead of listing it\n"
     "  --no-video     don't decode pictures: quicker, and never an accept\n"
@@ -42,7 +44,7 @@ typedef struct {
     char    *trust, *policy, *vendors, *modules, *checkpoint;
     gboolean json, brief, no_video, checks, clip, help;
     int      jobs;
-    char   **bundles;
+    char   **bundles, **blocklists;
 } Options;
 
 static gboolean
@@ -53,6 +55,7 @@ parse (int argc, char **argv, Options *o)
         { "policy", 0, 0, G_OPTION_ARG_FILENAME, &o->policy, NULL, NULL },
         { "vendors", 0, 0, G_OPTION_ARG_FILENAME, &o->vendors, NULL, NULL },
         { "modules", 0, 0, G_OPTION_ARG_FILENAME, &o->modules, NULL, NULL },
+        { "blocklist", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &o->blocklists, NULL, NULL },
         { "json", 0, 0, G_OPTION_ARG_NONE, &o->json, NULL, NULL },
         { "brief", 0, 0, G_OPTION_ARG_NONE, &o->brief, NULL, NULL },
         { "no-video", 0, 0, G_OPTION_ARG_NONE, &o->no_video, NULL, NULL },
@@ -138,7 +141,7 @@ verify_one (const char *path, const Options *o)
         return VERDICT_UNREADABLE;
     }
     VerifyOptions options = { .trust = trust, .policy = policy, .vendors_path = o->vendors ? o->vendors : vendors, .vendors_dir = folder,
-                              .modules_path = o->modules ? o->modules : modules, .checkpoint = checkpoint,
+                              .modules_path = o->modules ? o->modules : modules, .blocklists = (const char *const *) o->blocklists, .checkpoint = checkpoint,
                               .flags = (o->no_video ? VERIFY_NO_VIDEO : 0) | (o->clip ? VERIFY_CLIP : 0) };
     verdict = verify_bundle (path, &options);
     return print_verdict (verdict, o);
@@ -167,6 +170,10 @@ run_job (gpointer data, gpointer user_data)
             continue;
         g_ptr_array_add (argv, (gpointer) files[i].option);
         g_ptr_array_add (argv, (gpointer) files[i].path);
+    }
+    for (gsize i = 0; job->o->blocklists && job->o->blocklists[i]; i++) {
+        g_ptr_array_add (argv, (gpointer) "--blocklist");
+        g_ptr_array_add (argv, job->o->blocklists[i]);
     }
     if (job->o->json)
         g_ptr_array_add (argv, (gpointer) "--json");
@@ -256,6 +263,7 @@ command_verify (int argc, char **argv)
     g_free (o.vendors);
     g_free (o.modules);
     g_free (o.checkpoint);
+    g_strfreev (o.blocklists);
     g_strfreev (o.bundles);
     return status;
 }

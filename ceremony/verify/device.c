@@ -8,12 +8,30 @@
 #include "ceremony/verify/keycheck.h"
 #include "ceremony/verify/modules.h"
 
+/* Debian's weak keys where its package is installed, and what the reviewer names. */
+static KeyCheckLists *
+read_lists (const Context *c, GError **error)
+{
+    g_autoptr(KeyCheckLists) lists = keycheck_lists_new ();
+
+    if (g_file_test (KEYCHECK_DEBIAN_LISTS, G_FILE_TEST_IS_DIR) && !keycheck_lists_add (lists, KEYCHECK_DEBIAN_LISTS, error))
+        return NULL;
+    for (gsize i = 0; c->options->blocklists && c->options->blocklists[i]; i++)
+        if (!keycheck_lists_add (lists, c->options->blocklists[i], error))
+            return NULL;
+    return g_steal_pointer (&lists);
+}
+
 /* CSBR 6.1.1.3, 6.1.5.2, 6.1.6: each finding of `ceremony keycheck`. */
 CheckResult
 check_key_quality (Context *c)
 {
     g_autoptr(GError) error = NULL;
-    g_autoptr(KeyCheck) quality = keycheck_spki (c->spki, NULL, &error);
+    g_autoptr(KeyCheckLists) lists = read_lists (c, &error);
+    g_autoptr(KeyCheck) quality = lists ? keycheck_spki (c->spki, lists, &error) : NULL;
+
+    if (!lists)
+        return unreached (c, "a list of weak keys can't be read: %s", error->message);
 
     if (!quality) {
         flaw (c, CHECK_FAIL, c->generated, "the key can't be judged: %s", error->message);
@@ -26,6 +44,13 @@ check_key_quality (Context *c)
     if (!quality->accept && c->worst != CHECK_FAIL)
         flaw (c, CHECK_FAIL, c->generated, "the key is refused");
     return done (c, "no known weakness");
+}
+
+/* What the device is: by its maker's word where a genuine attestation says it, else by the module's. */
+static const char *
+device_word (const Context *c, const json_t *token, const char *attested, const char *told)
+{
+    return json_string_value (json_object_get (c->attested ? c->attested : token, c->attested ? attested : told));
 }
 
 /* CSBR 6.2.7.4.1: certified to FIPS 140-2 level 2 or Common Criteria EAL 4+ at least, by the list that the reviewer has, on the day of the ceremony. */
@@ -42,10 +67,11 @@ check_module_suitable (Context *c)
 
     if (!list)
         return unreached (c, "no list of suitable modules could be read: %s", error ? error->message : "none was given");
-    row = modules_match (list, json_string_value (json_object_get (token, "manufacturer")), json_string_value (json_object_get (token, "model")),
-                         json_string_value (json_object_get (token, "serial")), json_string_value (json_object_get (token, "firmware")), c->opened->time, &state, &near);
+    row = modules_match (list, device_word (c, token, "vendor", "manufacturer"), device_word (c, token, "model", "model"), device_word (c, token, "serial", "serial"),
+                         device_word (c, token, "firmware", "firmware"), c->opened->time, &state, &near);
     if (!row) {
-        flaw (c, CHECK_WARN, found, "the list of suitable modules doesn't know this device (%s): ask for its certificate", near ? near : "no row is near");
+        flaw (c, CHECK_WARN, found, "the list of suitable modules doesn't know this device%s (%s): ask for its certificate", c->attested ? ", as it is attested" : "",
+              near ? near : "no row is near");
         return done (c, "%s", "");
     }
     if (state == MODULE_REVOKED)
@@ -54,8 +80,8 @@ check_module_suitable (Context *c)
         flaw (c, CHECK_FAIL, found, "%s level %s is less than the rules ask for", row->scheme, row->level);
     else if (state == MODULE_HISTORICAL)
         flaw (c, CHECK_WARN, found, "the certificate %s of %s %s is historical", row->certificate ? row->certificate : "", row->vendor, row->model);
-    return done (c, "%s level %s, certificate %s, %s (%s %s)", row->scheme, row->level, row->certificate ? row->certificate : "not named", module_state_name (state),
-                 row->vendor, row->model);
+    return done (c, "%s level %s, certificate %s, %s (%s %s), by %s", row->scheme, row->level, row->certificate ? row->certificate : "not named", module_state_name (state),
+                 row->vendor, row->model, c->attested ? "what the device attests of itself" : "what the module says of the device");
 }
 
 /* tpm2-pkcs11 keeps its attributes as text in the operator's own files: alone they are nobody's word. */

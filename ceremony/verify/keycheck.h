@@ -5,6 +5,7 @@
 #include <jansson.h>
 
 #define KEYCHECK_MAX_LEN (256 * 1024)
+#define KEYCHECK_DEBIAN_LISTS "/usr/share/openssl-blacklist"       /* where Debian's package of lists puts them, should it be installed */
 
 /* Keys known to be weak or compromised. */
 typedef struct KeyCheckLists KeyCheckLists;

@@ -36,6 +36,7 @@ typedef struct {
     const Policy *policy;                           /* the reviewer's, beside the bundle's own; may be NULL */
     const char   *vendors_path, *modules_path;      /* YAML; NULL: none */
     const char   *vendors_dir;                      /* trust/vendor: a CA's additions to vendors_path; may be NULL or missing */
+    const char *const *blocklists;                  /* lists of weak and compromised keys, files or folders (keycheck.h), NULL-terminated; may be NULL */
     GBytes       *checkpoint;                       /* the final checkpoint's note as the reviewer knows it from elsewhere, to judge a clip by; may be NULL */
     VerifyFlags   flags;
 } VerifyOptions;

@@ -284,6 +284,8 @@ test_truth (gconstpointer data)
         if (o->result == CHECK_FAIL || (o->result == CHECK_WARN && !g_str_equal (o->id, "module.suitable")))
             g_test_fail_printf ("%s: %s", o->id, o->reason);
     }
+    /* The module's own words name a device that is on the list; what is attested counts. */
+    g_assert_nonnull (strstr (outcome (verdict, "module.suitable")->reason, now->is_tpm ? "no module of TPM 2.0" : "no module of Yubico"));
     g_assert_true (json_is_true (json_object_get (verdict->device, "attested")));
     g_assert_nonnull (strstr (outcome (verdict, "attestation")->reason, "in answer to this challenge"));
     g_assert_cmpint (outcome (verdict, "attestation.credential")->result, ==, now->is_tpm ? CHECK_PASS : CHECK_SKIPPED);
@@ -331,6 +333,59 @@ static const Case cases[] = {
     { "TPM: not disclosed yet", "attestation.credential", "no witness has signed", CHECK_SKIPPED, TPM_CASE, .unsealed = TRUE },
 };
 
+/* The attested device's certificate, by its state; whatever the module says of itself. */
+static void
+test_modules (void)
+{
+    static const struct { const char *row, *reason; CheckResult result; } rows[] = {
+        { "level: \"3\", state: active", "by what the device attests of itself", CHECK_PASS }, { "level: \"3\", state: historical", "is historical", CHECK_WARN },
+        { "level: \"3\", state: active, historical_from: 2026-01-01", "is historical", CHECK_WARN }, { "level: \"3\", state: revoked", "was revoked", CHECK_FAIL },
+        { "level: \"1\", state: active", "less than the rules ask", CHECK_FAIL }, { "level: \"3\", state: active, firmware_from: \"2.5\"", "not with firmware 2.4.0", CHECK_WARN },
+    };
+    char *kept = world->modules;
+    now = &truths[0];
+    telling = TELL_HONESTLY;
+    world->modules = g_build_filename (world->dir, "attested.yaml", NULL);
+    for (gsize i = 0; i < G_N_ELEMENTS (rows); i++) {
+        g_autofree char *text = g_strdup_printf ("modules:\n  - {vendor: Yubico, model: YubiHSM 2, scheme: FIPS 140-2, certificate: \"9\", source: \"https://example.com\", %s}\n", rows[i].row);
+        g_assert_true (g_file_set_contents (world->modules, text, -1, NULL));
+        g_autoptr (Verdict) verdict = hold_and_judge ();
+        const CheckOutcome *o = outcome (verdict, "module.suitable");
+        if (o->result != rows[i].result || !strstr (o->reason, rows[i].reason))
+            g_test_fail_printf ("%s: %s", rows[i].row, o->reason);
+    }
+    g_free (world->modules);
+    world->modules = kept;
+}
+
+/* A key that a list of the reviewer's names as compromised. */
+static void
+test_blocklist (void)
+{
+    Forge f;
+    g_autoptr (GError) error = NULL;
+    g_autofree char *list = g_build_filename (world->dir, "compromised", NULL), *none = g_build_filename (world->dir, "nothing-here", NULL);
+    const char *const lists[] = { list, NULL }, *const missing[] = { none, NULL };
+    now = &truths[0];
+    telling = TELL_HONESTLY;
+    setup (&f);
+    g_autoptr (GBytes) bytes = forge_bytes (&f), spki = pki_spki (f.key);
+    g_autofree char *hash = sha256_hex (g_bytes_get_data (spki, NULL), g_bytes_get_size (spki)), *line = g_strdup_printf ("# known\n%s\n", hash);
+    g_assert_true (g_file_set_contents (list, line, -1, NULL));
+    g_autoptr (Asice) asice = asice_open_bytes (bytes, &error), again = asice_open_bytes (bytes, &error);
+    VerifyOptions options = { .trust = world->trust, .modules_path = world->modules, .vendors_path = vendors_path, .blocklists = lists, .flags = VERIFY_NO_VIDEO };
+    g_autoptr (Verdict) verdict = verify_asice (asice, "forged", &options);
+    options.blocklists = missing;
+    g_autoptr (Verdict) unread = verify_asice (again, "forged", &options);
+    g_assert_cmpint (outcome (verdict, "key.quality")->result, ==, CHECK_FAIL);
+    g_assert_nonnull (strstr (outcome (verdict, "key.quality")->reason, "compromised"));
+    g_assert_cmpint (verdict->kind, ==, VERDICT_REFUSE);
+    g_assert_cmpint (outcome (unread, "key.quality")->result, ==, CHECK_SKIPPED);
+    g_assert_nonnull (strstr (outcome (unread, "key.quality")->reason, "can't be read"));
+    g_assert_cmpint (unread->kind, !=, VERDICT_ACCEPT);
+    forge_clear (&f);
+}
+
 static void
 make_vendors (void)
 {
@@ -360,6 +415,8 @@ main (int argc, char **argv)
         g_autofree char *path = g_strdup_printf ("/verify/born/%s", cases[i].name);
         g_test_add_data_func (path, &cases[i], test_case);
     }
+    g_test_add_func ("/verify/born/modules", test_modules);
+    g_test_add_func ("/verify/born/blocklist", test_blocklist);
     int status = g_test_run ();
     forge_world_free (world);
     g_free (vendors_path);
