@@ -18,6 +18,7 @@ typedef struct {
     guint    other;                     /* codes that aren't checkpoints: on a box, on a token */
     gint64   duration;                  /* -1: the scan didn't end */
     gboolean recovered;
+    gboolean cut;                       /* shorter than the journal tells: tracks.chunks says what is missing */
 } Scanned;
 
 /* The container's file and where @entry lies in it; a container in memory gives a copy of the entry in a file of its own (@own, to be closed). */
@@ -153,7 +154,7 @@ check_shown (Context *c, const Scanned *s)
     for (guint i = 0; i < shown->len; i++) {
         const Event *event = shown->pdata[i];
         gint64 ms = member_int (event->data, "media_ms");
-        if (find_near (s, member_int (event->data, "size"), ms))
+        if (find_near (s, member_int (event->data, "size"), ms) || (s->cut && ms > last))
             continue;
         flaw (c, s->recovered && ms > last ? CHECK_WARN : CHECK_FAIL, event,
               "part %" G_GINT64_FORMAT ", at %.1f s: the code over %" G_GINT64_FORMAT " events, which the journal says was shown, isn't in the picture", s->part,
@@ -260,6 +261,16 @@ is_interrupted (Context *c, const Event *closed)
     return started && (started->sitting != closed->sitting || (failed && failed->seq < closed->seq));
 }
 
+/* The file is shorter than what was journaled as recorded. */
+static gboolean
+is_cut (Context *c, gint64 part, const AsiceEntry *entry)
+{
+    const GPtrArray *chunks = events_of_part (c, "video.chunk", part);
+    const Event *last = chunks->len ? chunks->pdata[chunks->len - 1] : NULL;
+
+    return last && (gint64) entry->length < member_int (last->data, "offset") + member_int (last->data, "length");
+}
+
 /* The file must hold as long a picture as its chunks say. */
 static void
 check_duration (Context *c, const Scanned *s)
@@ -267,7 +278,7 @@ check_duration (Context *c, const Scanned *s)
     const GPtrArray *chunks = events_of_part (c, "video.chunk", s->part);
     gint64 last = chunks->len ? member_int (((const Event *) chunks->pdata[chunks->len - 1])->data, "last_ms") : -1;
 
-    if (!s->recovered && last > s->duration + c->rule.qr_gap_ms)
+    if (!s->recovered && !s->cut && last > s->duration + c->rule.qr_gap_ms)
         flaw (c, CHECK_FAIL, s->closed, "part %" G_GINT64_FORMAT " holds %.1f s of picture, the journal tells of %.1f s", s->part, s->duration / 1000.0, last / 1000.0);
 }
 
@@ -282,6 +293,7 @@ check_part (Context *c, const Event *closed, guint *codes)
     if (!entry)
         return TRUE;
     s.recovered = is_recovered (c, s.part) || is_interrupted (c, closed);
+    s.cut = is_cut (c, s.part, entry);
     if (!output) {
         if (g_error_matches (error, BASE_ERROR, BASE_ERROR_MISSING))
             return FALSE;
@@ -290,6 +302,8 @@ check_part (Context *c, const Event *closed, guint *codes)
     }
     s.finds = g_array_new (FALSE, FALSE, sizeof (Find));
     read_finds (c, &s, output);
+    if (s.cut)
+        flaw (c, CHECK_FAIL, closed, "%s was cut off: its codes could be read up to %.1f s", entry->name, MAX (s.duration, 0) / 1000.0);
     if (s.duration < 0) {
         flaw (c, s.recovered ? CHECK_WARN : CHECK_FAIL, closed, "%s can't be decoded to its end", entry->name);
     } else {

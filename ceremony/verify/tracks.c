@@ -1,6 +1,7 @@
 /* The tracks: that the files are those which the journal tells of, byte for byte, chunk by chunk, and that a camera was there. */
 #include <math.h>
 #include <string.h>
+#include "ceremony/bundle/moments.h"
 #include "ceremony/verify/checks.h"
 
 static const struct { const char *name, *chunks, *folder; } tracks[] = {
@@ -25,6 +26,9 @@ check_part_file (Context *c, const Event *closed)
 
     if (!entry)
         flaw (c, CHECK_FAIL, closed, "%s was recorded and isn't in the bundle", path);
+    else if ((gint64) entry->length < member_int (closed->data, "length"))
+        flaw (c, CHECK_FAIL, closed, "%s was cut off: it holds %" G_GUINT64_FORMAT " of %" G_GINT64_FORMAT " bytes (tracks.chunks tells the time)", path, entry->length,
+              member_int (closed->data, "length"));
     else if ((gint64) entry->length != member_int (closed->data, "length") || g_strcmp0 (hash, member (closed->data, "sha256")) != 0)
         flaw (c, CHECK_FAIL, closed, "%s isn't the recording that the journal tells of", path);
     if (!started || !g_str_equal (member (started->data, member (closed->data, "track")), path))
@@ -96,13 +100,63 @@ check_tracks_files (Context *c)
     return done (c, "%u files of recordings, each as the journal tells", closed->len);
 }
 
+typedef enum { HOLE_NONE, HOLE_CHANGED, HOLE_MISSING } HoleKind;
+
 typedef struct {
     const Event      *closed;           /* its track.closed */
     const AsiceEntry *entry;
     gint64            at;               /* where the next chunk must begin */
+    gint64            at_ms;            /* media time up to there */
     guint             n;
     gboolean          recovered;
+    /* chunks in a row that aren't there, or aren't those recorded */
+    HoleKind          hole;
+    const Event      *hole_first;
+    gint64            hole_from, hole_to, hole_from_ms, hole_to_ms;
 } Part;
+
+/* Up to when @chunk recorded: media time, of what has none (terminal, recovered) by when the chunk was journaled. */
+static gint64
+chunk_end_ms (Context *c, const Event *chunk)
+{
+    gint64 ms = member_int (chunk->data, "last_ms");
+
+    return ms >= 0 ? ms : event_video_ms (c, chunk);
+}
+
+/* Tells of the stretch that ends here, from where to where in bytes and in time. */
+static void
+end_hole (Context *c, Part *part)
+{
+    const char *path = member (part->closed->data, "path");
+    g_autofree char *from = moment_format (MAX (part->hole_from_ms, 0));
+    g_autofree char *to = part->hole_to_ms < 0 ? g_strdup ("the interruption") : moment_format (part->hole_to_ms);
+
+    if (part->hole == HOLE_CHANGED)
+        flaw (c, CHECK_FAIL, part->hole_first, "%s: bytes %" G_GINT64_FORMAT " to %" G_GINT64_FORMAT ", from %s to %s of part %" G_GINT64_FORMAT ", aren't those recorded", path,
+              part->hole_from, part->hole_to, from, to, member_int (part->closed->data, "part"));
+    else if (part->hole == HOLE_MISSING)
+        flaw (c, CHECK_FAIL, part->hole_first, "%s is whole up to byte %" G_GINT64_FORMAT ", and ends at %" G_GUINT64_FORMAT " before the chunk of event %" G_GUINT64_FORMAT
+              " is: bytes %" G_GINT64_FORMAT " to %" G_GINT64_FORMAT ", from %s to %s of part %" G_GINT64_FORMAT ", are missing", path, part->hole_from,
+              part->entry ? part->entry->length : 0, part->hole_first->seq, part->hole_from, part->hole_to, from, to, member_int (part->closed->data, "part"));
+    part->hole = HOLE_NONE;
+}
+
+static void
+add_to_hole (Context *c, Part *part, HoleKind kind, const Event *chunk)
+{
+    gint64 first_ms = member_int (chunk->data, "first_ms");
+
+    if (part->hole != kind) {
+        end_hole (c, part);
+        part->hole = kind;
+        part->hole_first = chunk;
+        part->hole_from = member_int (chunk->data, "offset");
+        part->hole_from_ms = first_ms >= 0 ? first_ms : part->at_ms;
+    }
+    part->hole_to = part->at;
+    part->hole_to_ms = chunk_end_ms (c, chunk);
+}
 
 static void
 check_chunk (Context *c, Part *part, const Event *chunk)
@@ -115,6 +169,7 @@ check_chunk (Context *c, Part *part, const Event *chunk)
     guint8 digest[SHA256_LEN];
 
     if (offset != part->at) {
+        end_hole (c, part);
         flaw (c, CHECK_FAIL, chunk, "%s: the chunk of event %" G_GUINT64_FORMAT " begins at byte %" G_GINT64_FORMAT ", not at %" G_GINT64_FORMAT
               ": there is a gap or an overlap", path, chunk->seq, offset, part->at);
         part->at = offset + length;
@@ -124,15 +179,30 @@ check_chunk (Context *c, Part *part, const Event *chunk)
     part->n++;
     if (!part->entry || offset + length > (gint64) part->entry->length
         || !asice_sha256_range (c->asice, part->entry, offset, length, digest, NULL)) {
-        flaw (c, CHECK_FAIL, chunk, "%s ends before the chunk of event %" G_GUINT64_FORMAT, path, chunk->seq);
+        add_to_hole (c, part, HOLE_MISSING, chunk);
         return;
     }
     hex = hex_encode (digest, sizeof digest);
     if (!g_str_equal (hex, member (chunk->data, "sha256")))
-        flaw (c, CHECK_FAIL, chunk, "%s: bytes %" G_GINT64_FORMAT " to %" G_GINT64_FORMAT " aren't those recorded", path, offset, part->at);
+        add_to_hole (c, part, HOLE_CHANGED, chunk);
+    else
+        end_hole (c, part);
+    part->at_ms = chunk_end_ms (c, chunk);
     if (started && started->sitting != chunk->sitting && !recovered)
         flaw (c, CHECK_FAIL, chunk, "%s: the chunk of event %" G_GUINT64_FORMAT " came after an interruption and isn't marked as recovered", path, chunk->seq);
     part->recovered = part->recovered || recovered;
+}
+
+/* Bytes that no chunk event tells of: nobody hashed them when they were recorded. */
+static void
+check_end (Context *c, Part *part)
+{
+    g_autofree char *from = moment_format (MAX (part->at_ms, 0));
+
+    if (part->entry && part->at < (gint64) part->entry->length)
+        flaw (c, CHECK_FAIL, part->closed, "%s: chunks cover %" G_GINT64_FORMAT " of its %" G_GUINT64_FORMAT " bytes: what follows %s of part %" G_GINT64_FORMAT
+              " was never journaled, and nothing proves it", member (part->closed->data, "path"), part->at, part->entry->length, from,
+              member_int (part->closed->data, "part"));
 }
 
 static void
@@ -149,9 +219,8 @@ check_track (Context *c, const char *type, Part *part)
             flaw (c, CHECK_FAIL, chunk, "%s: a chunk was journaled after it was closed", member (part->closed->data, "path"));
         check_chunk (c, part, chunk);
     }
-    if (part->entry && part->at != (gint64) part->entry->length)
-        flaw (c, CHECK_FAIL, part->closed, "%s: chunks cover %" G_GINT64_FORMAT " of its %" G_GUINT64_FORMAT " bytes", member (part->closed->data, "path"),
-              part->at, part->entry->length);
+    end_hole (c, part);
+    check_end (c, part);
     if (member_int (part->closed->data, "chunks") != part->n)
         flaw (c, CHECK_FAIL, part->closed, "%s: track.closed counts %" G_GINT64_FORMAT " chunks, the journal %u", member (part->closed->data, "path"),
               member_int (part->closed->data, "chunks"), part->n);
