@@ -16,6 +16,7 @@ static const struct {
     { "thumbnail", job_thumbnail, "pictures of moments of a video (descriptor 4)" },
     { "look", job_look, "what the cameras show, and whether it was there before (descriptor 4)" },
     { "hear", job_hear, "the sound of a stretch of a recording (descriptor 4)" },
+    { "remux", job_remux, "a recording as MP4 with an index, for looking (descriptor 4 to standard output)" },
     { "cameras", job_cameras, "list the cameras of this machine, a JSON line each" },
 };
 

@@ -53,4 +53,6 @@
  * pane (before) and from the most similar one at least 2 s earlier (again, of again_ms), -1 where there is none; mean and spread of the pane's luma in tenths.
  * `ceremony-media hear [--offset N] [--length N] [--head N --skip N] [--until N] [--from-ms N] [--to-ms N] [--wav]` decodes the sound of our own recording likewise, of the
  * bytes [0, head) and [skip, until) only: {"end":true,"loud":samples above 200 of 32768,"ms":n,"peak":n,"samples":n,"wav_length":n}, then, with --wav, a mono WAV of that length.
- * `ceremony-media thumbnail --at-ms N[,N…] --width W` likewise; for each moment, ascending, a line {"ms":n,"png_length":n} and then the PNG's bytes, then the end line. */
+ * `ceremony-media thumbnail --at-ms N[,N…] --width W` likewise; for each moment, ascending, a line {"ms":n,"png_length":n} and then the PNG's bytes, then the end line.
+ * `ceremony-media remux` copies a recording of ours (Matroska with H.264 and Opus; the file on descriptor 4) into an MP4 with its index in front, written to
+ * standard output, which must be a file. It decodes nothing. */

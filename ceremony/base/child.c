@@ -181,9 +181,29 @@ open_log (const char *path, int *fd, GError **error)
     return TRUE;
 }
 
+/* What the child's standard output is: a pipe of ours, a file of the caller's, or nothing. */
+static gboolean
+open_output (ChildFlags flags, int out_fd, Plan *plan, Child *child, GError **error)
+{
+    int pair[2];
+    if (out_fd >= 0) {
+        plan->fds[1] = fcntl (out_fd, F_DUPFD_CLOEXEC, 3);
+        return plan->fds[1] >= 0 || io_fail (error, errno, "passing a descriptor");
+    }
+    if ((flags & CHILD_OUTPUT) == 0) {
+        plan->fds[1] = open ("/dev/null", O_WRONLY | O_CLOEXEC);
+        return plan->fds[1] >= 0 || io_fail (error, errno, "/dev/null");
+    }
+    if (pipe2 (pair, O_CLOEXEC) != 0)
+        return io_fail (error, errno, "making a pipe");
+    child->out = pair[0];
+    plan->fds[1] = pair[1];
+    return TRUE;
+}
+
 /* The descriptors of both sides; ours are in @child, the child's in @plan. */
 static gboolean
-open_plan (ChildFlags flags, int pass_fd, const char *log_path, Plan *plan, Child *child, int *report, GError **error)
+open_plan (ChildFlags flags, int pass_fd, int out_fd, const char *log_path, Plan *plan, Child *child, int *report, GError **error)
 {
     int pair[2];
     if ((plan->fds[0] = open ("/dev/null", O_RDWR | O_CLOEXEC)) < 0)
@@ -202,15 +222,7 @@ open_plan (ChildFlags flags, int pass_fd, const char *log_path, Plan *plan, Chil
         child->sock = pair[0];
         plan->fds[SOCKET_FD] = pair[1];
     }
-    if ((flags & CHILD_OUTPUT) != 0) {
-        if (pipe2 (pair, O_CLOEXEC) != 0)
-            return io_fail (error, errno, "making a pipe");
-        child->out = pair[0];
-        plan->fds[1] = pair[1];
-    } else if ((plan->fds[1] = open ("/dev/null", O_WRONLY | O_CLOEXEC)) < 0) {
-        return io_fail (error, errno, "/dev/null");
-    }
-    return TRUE;
+    return open_output (flags, out_fd, plan, child, error);
 }
 
 /* Waits until the child is another program, or tells why it isn't. */
@@ -233,15 +245,15 @@ await_exec (pid_t pid, int report, const char *program, GError **error)
     return io_fail (error, n == sizeof err ? err : EIO, "%s: can't be started", program);
 }
 
-gboolean
-child_start (const char *const *argv, ChildFlags flags, int pass_fd, const char *log_path, Child *child, GError **error)
+static gboolean
+start (const char *const *argv, ChildFlags flags, int pass_fd, int out_fd, const char *log_path, Child *child, GError **error)
 {
     g_autoptr (GPtrArray) envp = clean_environment ();
     Plan plan = { .fds = { -1, -1, -1, -1, -1, -1 }, .parent = getpid (), .dies_with_us = (flags & CHILD_DIES_WITH_US) != 0,
                   .argv = argv, .envp = (char *const *) envp->pdata };
     int report = -1;
     *child = (Child) { .pid = -1, .sock = -1, .out = -1 };
-    gboolean ok = open_plan (flags, pass_fd, log_path, &plan, child, &report, error);
+    gboolean ok = open_plan (flags, pass_fd, out_fd, log_path, &plan, child, &report, error);
     if (ok) {
         child->pid = fork_plan (&plan);
         if (child->pid < 0)
@@ -257,6 +269,12 @@ child_start (const char *const *argv, ChildFlags flags, int pass_fd, const char 
         child->pid = -1;
     }
     return ok;
+}
+
+gboolean
+child_start (const char *const *argv, ChildFlags flags, int pass_fd, const char *log_path, Child *child, GError **error)
+{
+    return start (argv, flags, pass_fd, -1, log_path, child, error);
 }
 
 /* TRUE where there may be more to read. */
@@ -284,7 +302,7 @@ collect (const Child *child, const char *program, gint64 deadline, gsize max_out
     int pidfd = (int) syscall (SYS_pidfd_open, child->pid, 0);
     if (pidfd < 0)
         return io_fail (error, errno, "%s: waiting for it", program);
-    gboolean ended = FALSE, readable = TRUE, ok = TRUE;
+    gboolean ended = FALSE, readable = child->out >= 0, ok = TRUE;
     while (ok && (readable || !ended)) {
         gint64 left = (deadline - g_get_monotonic_time ()) / 1000;
         struct pollfd fds[2] = { { .fd = readable ? child->out : -1, .events = POLLIN }, { .fd = ended ? -1 : pidfd, .events = POLLIN } };
@@ -303,16 +321,14 @@ collect (const Child *child, const char *program, gint64 deadline, gsize max_out
     return ok;
 }
 
-gboolean
-child_run (const char *const *argv, int pass_fd, const char *log_path, guint timeout_ms, gsize max_output, GBytes **output, int *status,
-           GError **error)
+/* Waits for @child and takes it away. */
+static gboolean
+finish (Child *running, const char *program, guint timeout_ms, gsize max_output, GBytes **output, int *status, GError **error)
 {
-    Child child;
-    if (!child_start (argv, CHILD_OUTPUT | CHILD_DIES_WITH_US, pass_fd, log_path, &child, error))
-        return FALSE;
+    Child child = *running;
     g_autoptr (GByteArray) bytes = g_byte_array_new ();
     gint64 deadline = g_get_monotonic_time () + (gint64) timeout_ms * 1000;
-    gboolean ok = collect (&child, argv[0], deadline, max_output, bytes, error);
+    gboolean ok = collect (&child, program, deadline, max_output, bytes, error);
     /* Its session is its own: whatever it left behind goes with it. */
     kill (-child.pid, SIGKILL);
     int wstatus = 0;
@@ -324,4 +340,20 @@ child_run (const char *const *argv, int pass_fd, const char *log_path, guint tim
     if (ok && output != NULL)
         *output = g_byte_array_free_to_bytes (g_steal_pointer (&bytes));
     return ok;
+}
+
+gboolean
+child_run (const char *const *argv, int pass_fd, const char *log_path, guint timeout_ms, gsize max_output, GBytes **output, int *status,
+           GError **error)
+{
+    Child child;
+    return start (argv, CHILD_OUTPUT | CHILD_DIES_WITH_US, pass_fd, -1, log_path, &child, error)
+           && finish (&child, argv[0], timeout_ms, max_output, output, status, error);
+}
+
+gboolean
+child_run_to (const char *const *argv, int pass_fd, int out_fd, const char *log_path, guint timeout_ms, int *status, GError **error)
+{
+    Child child;
+    return start (argv, CHILD_DIES_WITH_US, pass_fd, out_fd, log_path, &child, error) && finish (&child, argv[0], timeout_ms, 0, NULL, status, error);
 }

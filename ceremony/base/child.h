@@ -26,3 +26,5 @@ gboolean child_start (const char *const *argv, ChildFlags flags, int pass_fd, co
  * exit status, or -signal. */
 gboolean child_run (const char *const *argv, int pass_fd, const char *log_path, guint timeout_ms, gsize max_output, GBytes **output, int *status,
                     GError **error);
+/* The same, with the file @out_fd as its standard output. */
+gboolean child_run_to (const char *const *argv, int pass_fd, int out_fd, const char *log_path, guint timeout_ms, int *status, GError **error);

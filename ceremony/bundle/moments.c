@@ -23,6 +23,7 @@ typedef struct {
     gint64       part;              /* 0: none is being recorded */
     const Event *mark;              /* recording.started, or the newest qr.shown of it */
     gint64       mark_ms;
+    gint64       last_ms;           /* never goes back, by whatever the next code says */
 } Clock;
 
 static gboolean
@@ -40,11 +41,12 @@ tick (Clock *clock, const Event *event)
     gint64 ms = event_number (event, "media_ms");
 
     if (strcmp (event->type, "recording.started") == 0 && event_text (event, "video") != NULL)
-        *clock = (Clock) { event_number (event, "part"), event, 0 };
+        *clock = (Clock) { event_number (event, "part"), event, 0, 0 };
     if (strcmp (event->type, "qr.shown") == 0 && clock->part > 0 && event_number (event, "part") == clock->part && ms >= 0)
-        *clock = (Clock) { clock->part, event, ms };
+        *clock = (Clock) { clock->part, event, ms, clock->last_ms };
     moment.part = clock->part > 0 && clock->mark->sitting == event->sitting ? clock->part : 0;
-    moment.ms = moment.part ? clock->mark_ms + MAX (event->mono - clock->mark->mono, 0) : 0;
+    moment.ms = moment.part ? MAX (clock->mark_ms + MAX (event->mono - clock->mark->mono, 0), clock->last_ms) : 0;
+    clock->last_ms = moment.part ? moment.ms : clock->last_ms;
     if (clock->part > 0 && ends_part (event, clock->part))
         clock->part = 0;
     return moment;
@@ -80,7 +82,7 @@ Moments *
 moments_new (GPtrArray *events)
 {
     Moments *self = g_new0 (Moments, 1);
-    Clock clock = { 0, NULL, 0 };
+    Clock clock = { 0 };
 
     self->events = events;
     self->moments = g_array_sized_new (FALSE, FALSE, sizeof (Moment), events->len);
