@@ -128,6 +128,8 @@ read_unique (TpmIn *in, guint type)
     TpmIn a, b;
     if (type == ALG_RSA)
         return tpm_take_uint (in, 2, &bits) && tpm_take_uint (in, 4, &exponent) && tpm_take_sized (in, &a) && a.n <= 1024 && in->n == 0 ? rsa_unique (exponent, a) : NULL;
+    if (type != ALG_ECC)
+        return NULL;
     return tpm_take_uint (in, 2, &curve) && skip_scheme (in) && tpm_take_sized (in, &a) && tpm_take_sized (in, &b) && in->n == 0 ? ecc_unique (curve, a, b) : NULL;
 }
 

@@ -1,6 +1,7 @@
 /* Attestations that no vendor ever made, under anchors of our own with the vendors' names: each kind first genuine, then with one thing wrong. */
 #include "attest-made.h"
 #include <gio/gio.h>
+#include <openssl/pkcs7.h>
 
 static EVP_PKEY *root, *device, *key, *stranger, *rsa_key;
 
@@ -498,6 +499,85 @@ test_tpm_challenge (void)
     g_ptr_array_unref (inputs);
 }
 
+/* ---- wrappings: people mail evidence in whatever their tools write ---- */
+
+static char *
+pem_of (GBytes *der, const char *label)
+{
+    BIO *bio = BIO_new (BIO_s_mem ());
+    char *data;
+    g_assert_true (PEM_write_bio (bio, label, "", g_bytes_get_data (der, NULL), (long) g_bytes_get_size (der)) > 0);
+    long n = BIO_get_mem_data (bio, &data);
+    char *text = g_strndup (data, (gsize) n);
+    BIO_free (bio);
+    return text;
+}
+
+static GBytes *
+pkcs7_of (GPtrArray *certs)
+{
+    PKCS7 *p7 = PKCS7_new ();
+    guint8 *der = NULL;
+    g_assert_true (PKCS7_set_type (p7, NID_pkcs7_signed) && PKCS7_content_new (p7, NID_pkcs7_data));
+    for (guint i = 0; i < certs->len; i++) {
+        const guint8 *p = g_bytes_get_data (((AttestInput *) certs->pdata[i])->bytes, NULL);
+        X509 *x = d2i_X509 (NULL, &p, (long) g_bytes_get_size (((AttestInput *) certs->pdata[i])->bytes));
+        g_assert_true (PKCS7_add_certificate (p7, x));
+        X509_free (x);
+    }
+    int n = i2d_PKCS7 (p7, &der);
+    GBytes *bytes = g_bytes_new (der, (gsize) n);
+    OPENSSL_free (der);
+    PKCS7_free (p7);
+    return bytes;
+}
+
+static void
+expect_text (const AttestAnchors *a, const char *what, const char *text, gssize len)
+{
+    GPtrArray *inputs = attest_inputs_new ();
+    g_test_message ("%s", what);
+    pki_give (inputs, what, g_bytes_new (text, len < 0 ? strlen (text) : (gsize) len));
+    pki_expect (inputs, a, NULL);
+}
+
+static void
+test_wrappings (void)
+{
+    g_autoptr (AttestAnchors) a = piv_anchors ();
+    g_autoptr (GPtrArray) parts = piv (&(Piv) { 0 });
+    GBytes *leaf = ((AttestInput *) parts->pdata[0])->bytes, *f9 = ((AttestInput *) parts->pdata[1])->bytes;
+    g_autofree char *leaf_pem = pem_of (leaf, "CERTIFICATE"), *f9_pem = pem_of (f9, "CERTIFICATE"), *both = g_strconcat (f9_pem, leaf_pem, NULL);
+    g_autofree char *around = g_strdup_printf ("Bag Attributes\n  friendlyName: slot 9c\nsubject=CN = x\n%s\nissuer=CN = y\n\n%s\nregards, the operator\n", leaf_pem, f9_pem);
+    g_auto (GStrv) lines = g_strsplit (both, "\n", -1);
+    g_autofree char *crlf = g_strjoinv ("\r\n", lines), *bom = g_strconcat ("\xef\xbb\xbf", both, NULL), *indented = g_strconcat ("\n\n", both, "\n\n", NULL);
+    g_autoptr (GBytes) p7 = pkcs7_of (parts);
+    g_autofree char *p7_pem = pem_of (p7, "PKCS7"), *cms_pem = pem_of (p7, "CMS"), *old_pem = pem_of (leaf, "X509 CERTIFICATE"), *old_both = g_strconcat (old_pem, f9_pem, NULL);
+    g_autofree char *bare = base64_encode (g_bytes_get_data (p7, NULL), g_bytes_get_size (p7)), *bare_lines = g_strdup_printf ("%.*s\r\n%s\r\n", 64, bare, bare + 64);
+    g_autofree char *url = g_strdelimit (g_strdelimit (g_strdup (bare), "+", '-'), "/", '_');
+    expect_text (a, "a PEM bundle", both, -1);
+    expect_text (a, "PEM with text around", around, -1);
+    expect_text (a, "PEM with CRLF", crlf, -1);
+    expect_text (a, "PEM behind a byte order mark", bom, -1);
+    expect_text (a, "PEM between empty lines", indented, -1);
+    expect_text (a, "PEM of the old name", old_both, -1);
+    expect_text (a, "PKCS#7 in PEM", p7_pem, -1);
+    expect_text (a, "CMS in PEM", cms_pem, -1);
+    expect_text (a, "base64 without a header", bare, -1);
+    expect_text (a, "base64 in lines of CRLF", bare_lines, -1);
+    expect_text (a, "base64url", url, -1);
+    expect_text (a, "PKCS#7 in DER", g_bytes_get_data (p7, NULL), (gssize) g_bytes_get_size (p7));
+    g_autoptr (GByteArray) der = g_byte_array_new ();
+    g_byte_array_append (der, g_bytes_get_data (leaf, NULL), (guint) g_bytes_get_size (leaf));
+    g_byte_array_append (der, g_bytes_get_data (f9, NULL), (guint) g_bytes_get_size (f9));
+    expect_text (a, "two certificates in DER", (const char *) der->data, der->len);
+    gsize used, made;
+    guint8 zipped[8192];
+    g_autoptr (GConverter) gz = G_CONVERTER (g_zlib_compressor_new (G_ZLIB_COMPRESSOR_FORMAT_GZIP, 9));
+    g_assert_cmpint (g_converter_convert (gz, both, strlen (both), zipped, sizeof zipped, G_CONVERTER_INPUT_AT_END, &used, &made, NULL), ==, G_CONVERTER_FINISHED);
+    expect_text (a, "gzip of PEM", (const char *) zipped, (gssize) made);
+}
+
 /* ---- what can't be read ---- */
 
 static void
@@ -618,6 +698,7 @@ main (int argc, char **argv)
     g_test_add_func ("/attest/made/securosys", test_securosys);
     g_test_add_func ("/attest/made/tpm", test_tpm);
     g_test_add_func ("/attest/made/tpm-challenge", test_tpm_challenge);
+    g_test_add_func ("/attest/made/wrappings", test_wrappings);
     g_test_add_func ("/attest/made/unreadable", test_unreadable);
     g_test_add_func ("/attest/made/anchors", test_anchor_files);
     g_test_add_func ("/attest/made/request", test_request);
