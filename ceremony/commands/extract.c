@@ -3,18 +3,20 @@
 #include "ceremony/base/file.h"
 #include "ceremony/bundle/asice.h"
 #include "ceremony/commands/commands.h"
+#include "ceremony/report/liveness.h"
 #include "ceremony/report/viewing.h"
 #include <stdio.h>
 #include <string.h>
 
 static const char help[] =
-    "usage: ceremony extract BUNDLE -d DIR [--viewing] [--pictures [--width PIXELS]]\n\n"
+    "usage: ceremony extract BUNDLE -d DIR [--viewing] [--pictures [--width PIXELS]] | --liveness\n\n"
     "Unpacks a bundle or an order into DIR, which must be new or empty. This doesn't verify it: `ceremony verify BUNDLE` does.\n"
     "  --viewing       instead a copy of the video that a browser plays and seeks, with a page that leads to each step\n"
     "  --pictures      instead pictures of each step: where it began, and where it was confirmed\n"
-    "  --width PIXELS  how wide these are (1280 if not said)\n";
+    "  --width PIXELS  how wide these are (1280 if not said)\n"
+    "  --liveness      instead pictures and sound of the time in which the challenge was held before the camera, beside its words: open DIR/index.html\n";
 
-typedef struct { const char *bundle, *dir; gboolean viewing, pictures, help; guint width; } Options;
+typedef struct { const char *bundle, *dir; gboolean viewing, pictures, liveness, help; guint width; } Options;
 
 static int
 fail (const GError *error)
@@ -56,6 +58,8 @@ parse (int argc, char **argv, Options *o)
             o->viewing = TRUE;
         else if (strcmp (argv[i], "--pictures") == 0)
             o->pictures = TRUE;
+        else if (strcmp (argv[i], "--liveness") == 0)
+            o->liveness = TRUE;
         else if (strcmp (argv[i], "--width") == 0 && i + 1 < argc && g_ascii_string_to_unsigned (argv[++i], 10, 16, 1920, &n, NULL))
             o->width = (guint) n;
         else if (strcmp (argv[i], "-d") == 0 && i + 1 < argc)
@@ -65,7 +69,7 @@ parse (int argc, char **argv, Options *o)
         else
             return FALSE;
     }
-    return o->help || (o->bundle != NULL && o->dir != NULL && (o->width == 0 || o->pictures));
+    return o->help || (o->bundle != NULL && o->dir != NULL && (o->width == 0 || o->pictures) && !(o->liveness && (o->viewing || o->pictures)));
 }
 
 static int
@@ -88,6 +92,19 @@ extract_views (const Asice *asice, const Options *o, GError **error)
     return notes->len > 0;
 }
 
+static int
+extract_liveness (const Asice *asice, const char *dir)
+{
+    g_autoptr (GError) error = NULL;
+    g_autoptr (Liveness) found = file_mkdir (dir, &error) ? liveness_write (asice, dir, &error) : NULL;
+    if (found == NULL)
+        return fail (error);
+    g_autofree char *from = moment_format (found->from_ms), *to = moment_format (found->to_ms), *page = g_build_filename (dir, "index.html", NULL);
+    printf ("The challenge:  %s\nPart %d of the video, from %s to %s: %u pictures, %s. Look and listen:\n  %s\n", found->words, (int) found->part, from, to, found->pictures,
+            found->sound_ms == 0 ? "recorded without sound" : found->silent ? "sound that is silence itself" : "and the sound", page);
+    return 0;
+}
+
 int
 command_extract (int argc, char **argv)
 {
@@ -104,6 +121,8 @@ command_extract (int argc, char **argv)
         fprintf (stderr, "ceremony: extract: %s: there is something in it already; name a new folder\n", o.dir);
         return 2;
     }
+    if (o.liveness)
+        return extract_liveness (asice, o.dir);
     if (o.viewing || o.pictures) {
         int status = extract_views (asice, &o, &error);
         if (error != NULL)
