@@ -12,6 +12,7 @@ static const struct {
     int (*run) (int argc, char **argv);
 } commands[] = {
     { "doctor", "what this machine has and lacks for a ceremony", command_doctor },
+    { "cameras", "which cameras this machine has, and what they see", command_cameras },
     { "rehearse", "hold a whole ceremony on a throw-away token", command_rehearse },
     { "run", "hold a ceremony: guide, record, close the evidence", command_run },
     { "resume", "go on with an interrupted ceremony", command_resume },

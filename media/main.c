@@ -17,6 +17,8 @@ static const struct {
     { "look", job_look, "what the cameras show, and whether it was there before (descriptor 4)" },
     { "hear", job_hear, "the sound of a stretch of a recording (descriptor 4)" },
     { "remux", job_remux, "a recording as MP4 with an index, for looking (descriptor 4 to standard output)" },
+    { "share", job_share, "the recorder's picture in a window or as a virtual camera (started by the recorder)" },
+    { "preview", job_preview, "what a camera sees, in characters or in a window" },
     { "cameras", job_cameras, "list the cameras of this machine, a JSON line each" },
 };
 

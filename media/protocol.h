@@ -6,7 +6,8 @@
  *
  * ceremony → media
  *   {"cmd":"start","dir":"/abs/ceremony/folder","part":n,"width":1280,"height":720,"fps":15,"cols":80,"rows":24,
- *    "camera":"test"|"file:/abs"|"device:/dev/video0"|"none","more_cameras":[the same, at most 2; may be left out],"audio":"none"|"test"|"default"|name,"ceremony":id,"origin":…}
+ *    "camera":"test"|"file:/abs"|"device:/dev/video0"|"none","more_cameras":[the same, at most 2; may be left out],"audio":"none"|"test"|"default"|name,"ceremony":id,"origin":…,
+ *    "window":bool,"virtual_camera":"/dev/videoN" (both may be left out: whom the picture is shown to beside being recorded)}
  *        writes video/%04d.mkv and terminal/%04d.cast under dir; both must not exist
  *   {"cmd":"qr","text":…,"size":n}        show this checkpoint from the next frame on, which is a forced key unit and starts a chunk
  *   {"cmd":"status","step":title,"events":n,"mark_camera":bool,"rehearsal":bool}   words for the status line; while mark_camera,
@@ -27,6 +28,7 @@
  *   {"event":"frames_dropped","count","media_ms"}          at most one a second; at the end the sum is that of all chunks' dropped
  *   {"event":"source_lost","source":"camera"|"camera 2"|"camera 3"|"audio","reason"}, {"event":"source_returned","source"}
  *   {"event":"camera_repeats","part","camera":from 1,"kind":"frozen"|"loop","media_ms","period_ms"}, {"event":"camera_moves","part","camera","media_ms"}   not of test pictures
+ *   {"event":"share_ended","to":"window"|"virtual camera","reason"}    the recording isn't touched by that
  *   {"event":"track_closed","track","part","path","length","sha256","chunks"}
  *   {"event":"fault","reason"}             recording can't go on (disk full, encoder): what was written is closed as far as possible, then "stopped"
  *   {"event":"stopped"}

@@ -6,6 +6,7 @@
 #include "media/jobs.h"
 #include "media/outbox.h"
 #include "media/protocol.h"
+#include "media/share.h"
 #include "media/sound.h"
 #include "media/video.h"
 #include "ceremony/base/cjson.h"
@@ -35,6 +36,7 @@ typedef struct {
     Compose *compose;
     Cameras *cameras;
     Sound *sound;
+    Share *shares[2];           /* window, virtual camera; NULL: not asked for */
     Encode *encode;
     Video *video;
     Cast *cast;
@@ -104,6 +106,8 @@ finish (Record *self)
     g_clear_handle_id (&self->drain, g_source_remove);
     g_clear_pointer (&self->sound, sound_free);
     g_clear_pointer (&self->cameras, cameras_free);
+    for (gsize i = 0; i < G_N_ELEMENTS (self->shares); i++)
+        g_clear_pointer (&self->shares[i], share_free);
     g_clear_pointer (&self->encode, encode_free);
     if (self->video)
         video_close (self->video, self->next_tick);
@@ -213,6 +217,13 @@ on_repeats (guint camera, RepeatsNews news, gint64 since_ms, gint64 period_ms, g
 }
 
 static void
+on_share_ended (const char *to, const char *reason, gpointer user)
+{
+    Record *self = user;
+    outbox_post (self->outbox, json_pack ("{s:s,s:s,s:s}", "event", "share_ended", "to", to, "reason", reason));
+}
+
+static void
 on_sound (gboolean lost, const char *reason, gpointer user)
 {
     tell_source (user, "audio", lost, reason);
@@ -246,6 +257,9 @@ push_frame (Record *self, gint64 tick)
     gboolean key = self->force_key || tick - self->key_tick >= CHUNK_SECONDS * self->fps;
     video_composed (self->video, tick, self->qr_size);
     encode_frame (self->encode, picture, tick, key);
+    for (gsize i = 0; i < G_N_ELEMENTS (self->shares); i++)
+        if (self->shares[i])
+            share_frame (self->shares[i], picture);
     g_queue_push_tail (&self->flight, GSIZE_TO_POINTER ((gsize) tick));
     if (key)
         self->key_tick = tick;
@@ -303,7 +317,8 @@ start_clock (Record *self)
 }
 
 typedef struct {
-    const char *dir, *audio, *ceremony;
+    const char *dir, *audio, *ceremony, *virtual_camera;
+    gboolean window;
     const char *cameras[CAMERAS_MAX + 1];
     int width, height;
 } Wanted;
@@ -349,6 +364,8 @@ read_start (Record *self, const json_t *message, Wanted *w, GError **error)
         || !read_number (message, "cols", 1, CELLS_MAX, &self->cols, error)
         || !read_number (message, "rows", 1, CELLS_MAX, &self->rows, error))
         return FALSE;
+    w->window = json_is_true (json_object_get (message, "window"));
+    w->virtual_camera = json_string_value (json_object_get (message, "virtual_camera"));
     w->width &= ~1;
     w->height &= ~1;
     return TRUE;
@@ -398,6 +415,16 @@ tell_started (Record *self, const Wanted *w, const char *video, const char *term
                                           "encoder", encode_name ()));
 }
 
+/* What can't be shown is told; the recording goes on without it. */
+static void
+start_share (Record *self, gsize i, const char *device, const Wanted *w)
+{
+    g_autoptr (GError) error = NULL;
+    self->shares[i] = share_new (device, w->width, w->height, self->fps, on_share_ended, self, &error);
+    if (!self->shares[i])
+        on_share_ended (device ? "virtual camera" : "window", error->message, self);
+}
+
 static gboolean
 start (Record *self, const Wanted *w, GError **error)
 {
@@ -417,6 +444,10 @@ start (Record *self, const Wanted *w, GError **error)
     tell_started (self, w, video_path, cast_path);
     if (with_sound)
         self->sound = sound_new (w->audio, ENCODE_SOUND_RATE, on_sound, self);
+    if (w->window)
+        start_share (self, 0, NULL, w);
+    if (w->virtual_camera)
+        start_share (self, 1, w->virtual_camera, w);
     self->zero_us = g_get_monotonic_time ();
     self->cast = cast_new (g_steal_pointer (&terminal), self->cols, self->rows, clock_wall_ms (), w->ceremony, on_cast_failed, self);
     self->state = RECORDING;

@@ -21,7 +21,7 @@
 
 /* A name, or a prefix where it ends in '*'. */
 static const char *const kept_environment[] = {
-    "PATH", "HOME", "LANG", "LC_*", "TZ", "TERM", "XDG_*", "TMPDIR", "SOFTHSM2_CONF", "TPM2_PKCS11_*", "TSS2_*", "P11_KIT_*", "GST_*", "CEREMONY_*",
+    "PATH", "HOME", "LANG", "LC_*", "TZ", "TERM", "XDG_*", "TMPDIR", "SOFTHSM2_CONF", "TPM2_PKCS11_*", "TSS2_*", "P11_KIT_*", "DISPLAY", "WAYLAND_DISPLAY", "XAUTHORITY", "GST_*", "CEREMONY_*",
     "ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS", "LD_LIBRARY_PATH", "LD_PRELOAD",
 };
 

@@ -19,7 +19,7 @@ typedef enum { CHILD_SOCKET = 1, CHILD_OUTPUT = 2, CHILD_DIES_WITH_US = 4 } Chil
 
 /* Starts @argv (NULL-terminated, absolute path first). @pass_fd, where not -1, becomes the child's descriptor 4. @log_path
  * (NULL: /dev/null) gets its standard error, appended. Environment: a copy of ours, cut down to PATH, HOME, LANG, LC_*, TZ, TERM, XDG_*, TMPDIR,
- * SOFTHSM2_CONF, TPM2_PKCS11_*, TSS2_*, P11_KIT_*, GST_*, CEREMONY_*, ASAN_OPTIONS, UBSAN_OPTIONS, LSAN_OPTIONS, LD_LIBRARY_PATH, LD_PRELOAD.
+ * SOFTHSM2_CONF, TPM2_PKCS11_*, TSS2_*, P11_KIT_*, DISPLAY, WAYLAND_DISPLAY, XAUTHORITY, GST_*, CEREMONY_*, ASAN_OPTIONS, UBSAN_OPTIONS, LSAN_OPTIONS, LD_LIBRARY_PATH, LD_PRELOAD.
  * The child leads a session of its own, without a terminal. CHILD_DIES_WITH_US kills it when the *thread* that called this ends: call from one that stays. */
 gboolean child_start (const char *const *argv, ChildFlags flags, int pass_fd, const char *log_path, Child *child, GError **error);
 /* Runs to its end with a time limit, collecting at most @max_output bytes; kills it at the limit (BASE_ERROR_LIMIT). @status gets the

@@ -5,6 +5,7 @@
 char *shell_word (const char *path);
 
 int command_appliance (int argc, char **argv);
+int command_cameras (int argc, char **argv);
 int command_attest (int argc, char **argv);
 int command_keycheck (int argc, char **argv);
 int command_challenge (int argc, char **argv);

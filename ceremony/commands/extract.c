@@ -2,6 +2,7 @@
 #include "ceremony/base/errors.h"
 #include "ceremony/base/file.h"
 #include "ceremony/bundle/asice.h"
+#include "ceremony/bundle/moments.h"
 #include "ceremony/commands/commands.h"
 #include "ceremony/report/liveness.h"
 #include "ceremony/report/viewing.h"

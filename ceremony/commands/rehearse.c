@@ -5,19 +5,27 @@
 #include "ceremony/base/encode.h"
 #include "ceremony/base/file.h"
 #include "ceremony/commands/commands.h"
+#include "ceremony/commands/preview.h"
+#include "ceremony/commands/recording-options.h"
 #include "ceremony/run/rehearsal.h"
 #include "ui/ui.h"
 
 static const char help[] =
     "usage: ceremony rehearse [SCRIPT] [--unattended] [--fast] [--home DIR] [--policy FILE] [--algorithm NAME]\n"
-    "                         [--camera test|file:PATH|device:PATH|none] [--audio none|test|default|NAME] [--pin-file FILE]\n"
+    "                         [--camera test|file:PATH|device:PATH|NAME|none]… [--audio none|test|default|NAME] [--pin-file FILE]\n"
     "                         [--module FILE] [--tsa URL]\n"
+    "                         [--picture SIZE] [--window] [--virtual-camera DEVICE] [--no-preview]\n"
     "\n"
     "The whole ceremony on a throw-away software token. Its bundle says that it is a rehearsal and is never accepted.\n"
     "  --unattended   nobody needs to press a key: the program types at its own screen, at reading speed\n"
     "  --fast         without waiting for a reader\n"
     "  --home DIR     keep everything in DIR (default: a new folder under the ceremony home's rehearsals/);\n"
     "                 after an interruption: ceremony rehearse --home DIR goes on where it stopped\n"
+    "  --camera S     what is filmed, given again: a second and a third camera; --audio S likewise\n"
+    "  --picture S    720p (1280x720@15), 1080p (1920x1080@30), or WIDTHxHEIGHT@FRAMES\n"
+    "  --window       the recorded picture also in a window, to be shared in a video call\n"
+    "  --virtual-camera D  also as a camera of this machine (v4l2loopback)\n"
+    "  --no-preview   don't show what a camera sees before the start\n"
     "  --pin-file F   the token's PIN is the first line of F (default: a random one, shown before the start)\n"
     "  --module FILE  a PKCS#11 module that stands before SoftHSM's, for trying out faults\n"
     "  --tsa URL      an RFC 3161 authority that timestamps the opening and the final checkpoint\n";
@@ -199,8 +207,8 @@ static const char **
 text_option (RehearsalOptions *options, const char **home, const char *name)
 {
     struct { const char *name; const char **at; } texts[] = {
-        { "--home", home }, { "--policy", &options->policy_path }, { "--algorithm", &options->algorithm }, { "--camera", &options->camera },
-        { "--audio", &options->audio }, { "--pin-file", &options->pin_path }, { "--module", &options->module_path }, { "--tsa", &options->tsa_url },
+        { "--home", home }, { "--policy", &options->policy_path }, { "--algorithm", &options->algorithm },
+        { "--pin-file", &options->pin_path }, { "--module", &options->module_path }, { "--tsa", &options->tsa_url },
     };
     for (gsize i = 0; i < G_N_ELEMENTS (texts); i++)
         if (strcmp (texts[i].name, name) == 0)
@@ -211,9 +219,12 @@ text_option (RehearsalOptions *options, const char **home, const char *name)
 int
 command_rehearse (int argc, char **argv)
 {
-    RehearsalOptions options = { 0 };
-    gboolean unattended = FALSE;
+    g_autoptr (RunSetup) recording = run_setup_new ();
+    RehearsalOptions options = { .recording = recording };
+    gboolean unattended = FALSE, preview = TRUE;
+    PreviewAnswer answer = PREVIEW_GO;
     const char *home = NULL;
+    g_autoptr (GError) error = NULL;
     for (int i = 1; i < argc; i++) {
         const char **text = text_option (&options, &home, argv[i]);
         if (strcmp (argv[i], "--help") == 0) {
@@ -228,17 +239,28 @@ command_rehearse (int argc, char **argv)
             *text = argv[++i];
         else if (argv[i][0] != '-' && options.script_path == NULL)
             options.script_path = argv[i];
-        else {
-            fputs (help, stderr);
+        else if (strcmp (argv[i], "--no-preview") == 0)
+            preview = FALSE;
+        else if (!recording_option (recording, argc, argv, &i, &error)) {
+            if (error)
+                fprintf (stderr, "ceremony: rehearse: %s\n", error->message);
+            else
+                fputs (help, stderr);
             return 2;
         }
     }
-    g_autoptr (GError) error = NULL;
     g_autofree char *made = home ? run_home (home) : new_home (&error);
     if (made == NULL) {
         fprintf (stderr, "ceremony: %s\n", error->message);
         return 1;
     }
     options.home = made;
+    /* Nothing is asked of a camera that nobody named: the test picture is the default. */
+    if (preview && !unattended && recording->camera != NULL && !preview_setup (recording, "begin the rehearsal", &answer, &error)) {
+        fprintf (stderr, "ceremony: rehearse: %s\n", error->message);
+        return 1;
+    }
+    if (answer == PREVIEW_QUIT)
+        return 1;
     return rehearse (made, &options, unattended);
 }

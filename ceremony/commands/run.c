@@ -1,6 +1,8 @@
 /* ceremony run, ceremony resume: one ceremony, guided and recorded. */
 #include "ceremony/base/errors.h"
 #include "ceremony/commands/commands.h"
+#include "ceremony/commands/preview.h"
+#include "ceremony/commands/recording-options.h"
 #include "ceremony/run/run.h"
 #include "ui/ui.h"
 #include <stdio.h>
@@ -16,8 +18,13 @@ static const char run_help[] =
     "                          what an order would say\n"
     "  --token URI             the token, RFC 7512: pkcs11:token=…;serial=…; without it the operator chooses\n"
     "  --module PATH           a PKCS#11 module beside those registered with p11-kit;  --only-module: just that one\n"
-    "  --camera SOURCE         device:/dev/video0, none; default: the first camera\n"
+    "  --camera SOURCE         device:/dev/video0, a part of a camera's name (`ceremony cameras` lists them), none; default: the first camera;\n"
+    "                          given again: a second and a third camera, of the token, say\n"
     "  --audio SOURCE          none (default), default, or a device's name\n"
+    "  --picture SIZE          720p (default: 1280x720@15), 1080p (1920x1080@30), or WIDTHxHEIGHT@FRAMES\n"
+    "  --window                the recorded picture also in a window, to be shared in a video call\n"
+    "  --virtual-camera DEVICE also as a camera of this machine (v4l2loopback), for a video call\n"
+    "  --no-preview            don't show what the camera sees before the start\n"
     "  --tsa URL               an RFC 3161 authority that timestamps the opening and the final checkpoint\n"
     "  --home DIR              where keys and ceremonies lie; default: $CEREMONY_HOME, else ~/.local/share/ceremony\n"
     "  --witness-token URI     a local witness signs with this token at the end, where the policy allows it (local_seal: token);\n"
@@ -101,7 +108,7 @@ take_text (RunSetup *setup, int argc, char **argv, int *i)
     const struct { const char *name; char **value; } table[] = {
         { "--trust", &setup->trust_dir }, { "--policy", &setup->policy_path }, { "--algorithm", &setup->algorithm }, { "--label", &setup->label },
         { "--subject", &setup->subject }, { "--place", &setup->place }, { "--region", &setup->region }, { "--ca-domain", &setup->origin_domain },
-        { "--token", &setup->token_uri }, { "--module", &setup->module_path }, { "--camera", &setup->camera }, { "--audio", &setup->audio },
+        { "--token", &setup->token_uri }, { "--module", &setup->module_path }, 
         { "--home", &setup->home }, { "--witness-token", &setup->witness_token }, { "--secret-file", &setup->secret_path },
         { "--tsa", &setup->tsa_url },
         { "--service-token", &setup->service_token }, { "--service-declaration", &setup->service_facts },
@@ -120,25 +127,33 @@ command_run (int argc, char **argv)
 {
     g_autoptr (RunSetup) setup = run_setup_new ();
     const char *what = NULL;
-    gboolean good = TRUE;
+    gboolean good = TRUE, preview = TRUE;
+    PreviewAnswer answer = PREVIEW_GO;
+    g_autoptr (GError) error = NULL;
     for (int i = 1; i < argc && good; i++) {
         if (strcmp (argv[i], "--help") == 0) {
             fputs (run_help, stdout);
             return 0;
         }
-        if (strcmp (argv[i], "--only-module") == 0)
+        if (strcmp (argv[i], "--no-preview") == 0)
+            preview = FALSE;
+        else if (strcmp (argv[i], "--only-module") == 0)
             setup->module_only = TRUE;
         else if (argv[i][0] != '-' && what == NULL)
             what = argv[i];
         else
-            good = take_text (setup, argc, argv, &i);
+            good = take_text (setup, argc, argv, &i) || recording_option (setup, argc, argv, &i, &error);
     }
+    if (error)
+        return fail ("run", error);
     if (!good || what == NULL) {
         fputs (run_help, stderr);
         return 2;
     }
     *(is_container (what) ? &setup->order_path : &setup->script_path) = g_strdup (what);
-    return hold ("run", setup, NULL, NULL);
+    if (preview && !preview_setup (setup, "begin the ceremony", &answer, &error))
+        return fail ("run", error);
+    return answer == PREVIEW_GO ? hold ("run", setup, NULL, NULL) : 2;
 }
 
 int

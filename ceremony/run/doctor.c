@@ -9,6 +9,7 @@
 #include "ceremony/base/file.h"
 #include "ceremony/base/quiet.h"
 #include "ceremony/bundle/appliance.h"
+#include "ceremony/run/cameras.h"
 #include "ceremony/run/run.h"
 #include "ceremony/token/token.h"
 
@@ -57,16 +58,17 @@ examine_recorder (const Subject *subject, DoctorFinding *f)
 static void
 examine_camera (const Subject *subject, DoctorFinding *f)
 {
-    g_autofree char *media = child_media_path (NULL);
-    g_autoptr (GBytes) output = NULL;
-    int status = -1;
-    if (media == NULL || !child_run ((const char *const[]){ media, "cameras", NULL }, -1, NULL, 20000, 1 << 20, &output, &status, NULL) || status != 0 ||
-        g_bytes_get_size (output) == 0) {
-        tell (f, DOCTOR_LACKS, g_strdup ("no camera"), "plug one in (any that Linux knows as /dev/video*); a rehearsal can do without: --camera test");
-        return;
+    g_autoptr (json_t) list = cameras_list (NULL);
+    g_autoptr (GString) found = g_string_new (NULL);
+    for (gsize i = 0; i < json_array_size (list); i++) {
+        const json_t *camera = json_array_get (list, i);
+        const char *name = cjson_str (camera, "name", NULL);
+        g_string_append_printf (found, "%s%s (%s)", i ? "\n" : "", name ? name : "?", cjson_str (camera, "device", NULL));
     }
-    g_autofree char *text = g_strndup (g_bytes_get_data (output, NULL), g_bytes_get_size (output));
-    tell (f, DOCTOR_GOOD, g_strdup (g_strchomp (text)), "");
+    if (found->len == 0)
+        tell (f, DOCTOR_LACKS, g_strdup ("no camera"), "plug one in (any that Linux knows as /dev/video*); a rehearsal can do without: --camera test");
+    else
+        tell (f, DOCTOR_GOOD, g_strdup (found->str), "look at what it sees: ceremony cameras --preview");
 }
 
 static json_t *

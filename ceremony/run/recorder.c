@@ -218,6 +218,16 @@ on_camera_moves (Recorder *self, const json_t *message)
     screen_say (self->run, MOOD_NORMAL, "The camera's picture moves again.");
 }
 
+/* Whom the picture was shown to is no fact of the ceremony: it isn't journaled. */
+static void
+on_share_ended (Recorder *self, const json_t *message)
+{
+    const char *to = cjson_str (message, "to", NULL), *reason = cjson_str (message, "reason", NULL);
+
+    if (!self->stopping)
+        screen_say (self->run, MOOD_WARNING, "The %s that shows the picture ended (%s). The recording isn't touched by that.", to ? to : "window", reason ? reason : "");
+}
+
 static void
 on_track_closed (Recorder *self, const json_t *message)
 {
@@ -242,7 +252,7 @@ static const struct {
     void (*take) (Recorder *self, const json_t *message);
 } messages[] = {
     { "started", on_started }, { "chunk", on_chunk }, { "qr_shown", on_qr_shown }, { "frames_dropped", on_dropped }, { "source_lost", on_source_lost },
-    { "source_returned", on_source_returned }, { "track_closed", on_track_closed }, { "camera_repeats", on_camera_repeats }, { "camera_moves", on_camera_moves }, { "fault", on_fault }, { "stopped", on_stopped },
+    { "source_returned", on_source_returned }, { "track_closed", on_track_closed }, { "camera_repeats", on_camera_repeats }, { "camera_moves", on_camera_moves }, { "share_ended", on_share_ended }, { "fault", on_fault }, { "stopped", on_stopped },
 };
 
 static void
@@ -383,10 +393,18 @@ start_message (Recorder *self)
     guint cols, rows;
 
     self->run->view->size (self->run->view, &cols, &rows);
-    return json_pack ("{s:s,s:s,s:I,s:i,s:i,s:i,s:i,s:i,s:s,s:s,s:s,s:s}", "cmd", "start", "dir", self->run->folder, "part", (json_int_t) self->part, "width",
+    json_t *message = json_pack ("{s:s,s:s,s:I,s:i,s:i,s:i,s:i,s:i,s:s,s:s,s:s,s:s,s:b}", "cmd", "start", "dir", self->run->folder, "part", (json_int_t) self->part, "width",
                       setup->width ? (int) setup->width : 1280, "height", setup->height ? (int) setup->height : 720, "fps", setup->fps ? (int) setup->fps : 15,
                       "cols", (int) cols, "rows", (int) rows, "camera", setup->camera ? setup->camera : "none", "audio",
-                      setup->audio ? setup->audio : "none", "ceremony", self->run->id, "origin", self->run->origin);
+                      setup->audio ? setup->audio : "none", "ceremony", self->run->id, "origin", self->run->origin, "window", (int) setup->window);
+    for (gsize i = 0; setup->more_cameras != NULL && setup->more_cameras[i] != NULL; i++) {
+        if (i == 0)
+            json_object_set_new (message, "more_cameras", json_array ());
+        json_array_append_new (json_object_get (message, "more_cameras"), json_string (setup->more_cameras[i]));
+    }
+    if (setup->virtual_camera != NULL)
+        json_object_set_new (message, "virtual_camera", json_string (setup->virtual_camera));
+    return message;
 }
 
 static gboolean

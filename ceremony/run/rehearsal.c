@@ -162,6 +162,21 @@ make_order (Rehearsal *self, const RehearsalOptions *options, GError **error)
     return order != NULL && order_write (setup->order_path, order, script, policy, signer, error);
 }
 
+static void
+take_recording (RunSetup *setup, const RunSetup *from)
+{
+    setup->camera = g_strdup (from && from->camera ? from->camera : "test");
+    setup->audio = g_strdup (from && from->audio ? from->audio : "test");
+    if (from == NULL)
+        return;
+    setup->more_cameras = g_strdupv (from->more_cameras);
+    setup->virtual_camera = g_strdup (from->virtual_camera);
+    setup->window = from->window;
+    setup->width = from->width;
+    setup->height = from->height;
+    setup->fps = from->fps;
+}
+
 static gboolean
 prepare (Rehearsal *self, const RehearsalOptions *options, GError **error)
 {
@@ -178,8 +193,7 @@ prepare (Rehearsal *self, const RehearsalOptions *options, GError **error)
     setup->module_only = TRUE;
     setup->token_uri = g_strdup ("pkcs11:token=" TOKEN_LABEL);
     setup->tsa_url = g_strdup (options->tsa_url);
-    setup->camera = g_strdup (options->camera ? options->camera : "test");
-    setup->audio = g_strdup (options->audio ? options->audio : "test");
+    take_recording (setup, options->recording);
     setup->home = g_strdup (options->home);
     setup->trust_dir = g_strdup (self->trust_dir);
     setup->rehearsal = TRUE;

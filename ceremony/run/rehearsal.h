@@ -6,7 +6,8 @@
 
 typedef struct {
     const char *home;           /* made where missing; what is there already (a rehearsal that was interrupted) is taken again */
-    const char *script_path, *policy_path, *algorithm, *camera, *audio; /* NULL: defaults */
+    const char *script_path, *policy_path, *algorithm; /* NULL: defaults */
+    const RunSetup *recording;  /* cameras, sound, picture, window, virtual camera; NULL, or NULL in it: defaults */
     const char *pin_path;       /* file whose first line is the token's PIN; NULL: a random one, in home/rehearsal/pin */
     const char *module_path;    /* a PKCS#11 module that stands before SoftHSM's; NULL: SoftHSM's itself */
     const char *tsa_url;        /* RFC 3161 authority; NULL: none */

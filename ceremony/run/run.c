@@ -1,4 +1,5 @@
 /* A ceremony before its first event: everything is checked before anything is touched, then its folder is made. */
+#include "ceremony/run/cameras.h"
 #include "ceremony/run/acts/acts.h"
 #include "ceremony/base/child.h"
 #include <string.h>
@@ -293,19 +294,67 @@ check_challenge (Run *run, GError **error)
     return FALSE;
 }
 
+/* A device of the machine's own, or none; FALSE: not outside of a rehearsal. */
 static gboolean
-check_camera (Run *run, GError **error)
+check_source (Run *run, const char *camera, GError **error)
 {
-    gboolean given = run->setup->camera != NULL, picture;
+    gboolean picture = strcmp (camera, "test") == 0 || g_str_has_prefix (camera, "file:");
 
-    if (!given)
-        run->setup->camera = g_strdup (g_file_test ("/dev/video0", G_FILE_TEST_EXISTS) ? "device:/dev/video0" : "none");
-    picture = strcmp (run->setup->camera, "test") == 0 || g_str_has_prefix (run->setup->camera, "file:");
-    if (run->setup->rehearsal || (!picture && (strcmp (run->setup->camera, "none") != 0 || !run->policy->camera_required)))
+    if (run->setup->rehearsal || (!picture && (strcmp (camera, "none") != 0 || !run->policy->camera_required)))
         return TRUE;
     g_set_error (error, BASE_ERROR, BASE_ERROR_REFUSED, picture ? "a test picture is for rehearsals only; name a camera (--camera device:/dev/video0)"
                  : "the policy asks for a camera, and there is none; connect one and start again (`ceremony doctor` lists them)");
     return FALSE;
+}
+
+static gboolean
+take_camera (Run *run, char **camera, GError **error)
+{
+    char *resolved = camera_resolve (*camera, error);
+
+    if (resolved == NULL)
+        return FALSE;
+    g_free (*camera);
+    *camera = resolved;
+    return check_source (run, resolved, error);
+}
+
+static gboolean
+check_camera (Run *run, GError **error)
+{
+    RunSetup *setup = run->setup;
+
+    if (setup->camera == NULL)
+        setup->camera = g_strdup (g_file_test ("/dev/video0", G_FILE_TEST_EXISTS) ? "device:/dev/video0" : "none");
+    if (!take_camera (run, &setup->camera, error))
+        return FALSE;
+    for (gsize i = 0; setup->more_cameras != NULL && setup->more_cameras[i] != NULL; i++) {
+        if (i + 1 == CAMERAS_MOST) {
+            g_set_error (error, BASE_ERROR, BASE_ERROR_USAGE, "the picture has room for %d cameras, no more", CAMERAS_MOST);
+            return FALSE;
+        }
+        if (!take_camera (run, &setup->more_cameras[i], error))
+            return FALSE;
+    }
+    return TRUE;
+}
+
+/* What the picture is to be shared by, where it is asked for, must be there: better said now than in the call. */
+static gboolean
+check_share (Run *run, GError **error)
+{
+    const RunSetup *setup = run->setup;
+
+    if (setup->window && !g_getenv ("DISPLAY") && !g_getenv ("WAYLAND_DISPLAY")) {
+        g_set_error (error, BASE_ERROR, BASE_ERROR_MISSING, "--window: there is no display here (neither DISPLAY nor WAYLAND_DISPLAY is set); start it from a graphical session, or leave --window out");
+        return FALSE;
+    }
+    if (setup->virtual_camera && !g_file_test (setup->virtual_camera, G_FILE_TEST_EXISTS)) {
+        g_set_error (error, BASE_ERROR, BASE_ERROR_MISSING, "--virtual-camera %s: there is no such device; install v4l2loopback-dkms and run `modprobe v4l2loopback`, or leave --virtual-camera out",
+                     setup->virtual_camera);
+        return FALSE;
+    }
+    return TRUE;
 }
 
 static gboolean
@@ -383,7 +432,7 @@ run_new (const RunSetup *setup, RunView *view, GError **error)
     run->id = new_id ();
     run->folder = g_build_filename (run->home, "ceremonies", run->id, NULL);
     if (!run_load_plan (run, run->setup->order_path, run->setup->script_path, run->setup->policy_path, error) || !run_load_appliance (run, error)
-        || !check_order (run, error) || !check_challenge (run, error) || !check_camera (run, error) || !check_space (run, error) || !run_check_machine (run, error)
+        || !check_order (run, error) || !check_challenge (run, error) || !check_camera (run, error) || !check_share (run, error) || !check_space (run, error) || !run_check_machine (run, error)
         || !make_folder (run, error))
         return NULL;
     return g_steal_pointer (&run);

@@ -19,7 +19,10 @@ typedef struct {
     char *token_uri;            /* RFC 7512; NULL: the order's, or the operator chooses */
     char *module_path;          /* a PKCS#11 module beside those registered with p11-kit */
     gboolean module_only;       /* just that module */
-    char *camera;               /* "test", "file:/abs", "device:/dev/video0", "none"; NULL: the first camera that there is, else "none" */
+    char *camera;               /* "test", "file:/abs", "device:/dev/video0", "none", or a part of a camera's name; NULL: the first camera that there is, else "none" */
+    char **more_cameras;        /* beside it, at most two; NULL: none */
+    gboolean window;            /* the composed picture in a window, to be shared in a call */
+    char *virtual_camera;       /* a v4l2loopback device that gets it too, or NULL */
     char *audio;                /* "none", "test", "default" or a device's name; NULL: "none" */
     gboolean rehearsal;         /* must equal the order's */
     gboolean fast;              /* no hold longer than is needed: last QR 1 s, a new QR each second */

@@ -6,11 +6,11 @@
 #define TEXT(field) { #field, offsetof (RunSetup, field) }
 static const struct { const char *key; gsize offset; } texts[] = {
     TEXT (order_path), TEXT (script_path), TEXT (policy_path), TEXT (trust_dir), TEXT (home), TEXT (origin_domain), TEXT (algorithm), TEXT (label), TEXT (subject),
-    TEXT (place), TEXT (region), TEXT (token_uri), TEXT (module_path), TEXT (camera), TEXT (audio), TEXT (secret_path), TEXT (witness_key), TEXT (witness_token), TEXT (tsa_url),
+    TEXT (place), TEXT (region), TEXT (token_uri), TEXT (module_path), TEXT (camera), TEXT (virtual_camera), TEXT (audio), TEXT (secret_path), TEXT (witness_key), TEXT (witness_token), TEXT (tsa_url),
     TEXT (service_facts), TEXT (service_key), TEXT (service_token),
 };
 static const struct { const char *key; gsize offset; } flags[] = {
-    TEXT (unchecked_order), TEXT (module_only), TEXT (rehearsal), TEXT (fast),
+    TEXT (unchecked_order), TEXT (module_only), TEXT (rehearsal), TEXT (fast), TEXT (window),
 };
 static const struct { const char *key; gsize offset; } numbers[] = { TEXT (width), TEXT (height), TEXT (fps) };
 
@@ -27,6 +27,7 @@ run_setup_free (RunSetup *self)
         return;
     for (gsize i = 0; i < G_N_ELEMENTS (texts); i++)
         g_free (G_STRUCT_MEMBER (char *, self, texts[i].offset));
+    g_strfreev (self->more_cameras);
     g_free (self);
 }
 
@@ -44,6 +45,11 @@ run_setup_to_json (const RunSetup *self)
         json_object_set_new (json, flags[i].key, json_boolean (G_STRUCT_MEMBER (gboolean, self, flags[i].offset)));
     for (gsize i = 0; i < G_N_ELEMENTS (numbers); i++)
         json_object_set_new (json, numbers[i].key, json_integer (G_STRUCT_MEMBER (guint, self, numbers[i].offset)));
+    for (gsize i = 0; self->more_cameras != NULL && self->more_cameras[i] != NULL; i++) {
+        if (i == 0)
+            json_object_set_new (json, "more_cameras", json_array ());
+        json_array_append_new (json_object_get (json, "more_cameras"), json_string (self->more_cameras[i]));
+    }
     return json;
 }
 
@@ -68,5 +74,9 @@ run_setup_from_json (const json_t *json, GError **error)
         cjson_int (json, numbers[i].key, &value, NULL);
         G_STRUCT_MEMBER (guint, self, numbers[i].offset) = (guint) CLAMP (value, 0, 10000);
     }
+    const json_t *more = json_object_get (json, "more_cameras");
+    self->more_cameras = json_array_size (more) > 0 ? g_new0 (char *, json_array_size (more) + 1) : NULL;
+    for (gsize i = 0; i < json_array_size (more); i++)
+        self->more_cameras[i] = g_strdup (json_is_string (json_array_get (more, i)) ? json_string_value (json_array_get (more, i)) : "none");
     return g_steal_pointer (&self);
 }
