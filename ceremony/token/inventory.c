@@ -6,11 +6,23 @@
 #define LISTED_MAX 500
 #define UNREADABLE ((CK_OBJECT_CLASS) -1)
 
+/* What a fault kept from being read isn't passed over as if the object had none. */
+static void
+add_unread (json_t *object, const char *key, CK_RV rv)
+{
+    json_t *unread = json_object_get (object, "unread");
+    if (!unread)
+        json_object_set_new (object, "unread", unread = json_object ());
+    json_object_set_new (unread, key, json_string (ckr_name (rv)));
+}
+
 static void
 add_bytes (json_t *object, const char *key, Token *token, CK_OBJECT_HANDLE handle, CK_ATTRIBUTE_TYPE type, gboolean text)
 {
     CK_RV rv;
     g_autoptr(GBytes) bytes = attribute_read (token, handle, type, &rv);
+    if (!bytes && rv != CKR_ATTRIBUTE_TYPE_INVALID && rv != CKR_ATTRIBUTE_SENSITIVE)
+        add_unread (object, key, rv);
     if (!bytes)
         return;
     gsize len;

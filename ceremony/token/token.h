@@ -29,7 +29,7 @@ TokenModules *token_modules_load (const char *module_path, gboolean only, GPtrAr
 void token_modules_free (TokenModules *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (TokenModules, token_modules_free)
 /* Every token present: {"module":{path,sha256,manufacturer,description,version,cryptoki,registered,libraries:[{path,sha256}]},"slot":{…},"token":{label,manufacturer,model,serial,
- * hardware,firmware,flags:[…],pin_state, and counters},"uri","mechanisms":[{"name","min","max","flags":[…]}],"algorithms":["rsa-3072",…]}. New reference, array. */
+ * hardware,firmware,flags:[…],pin_state, and counters},"uri","mechanisms":[{"name","min","max","flags":[…]} or {"name","error":CKR}],"algorithms":["rsa-3072",…]}. New reference, array. */
 json_t *token_modules_list (TokenModules *self, GError **error);
 
 typedef struct Token Token;                 /* one token, selected; holds a read-write session */
@@ -53,7 +53,7 @@ gboolean token_logged_in (Token *self);
 gboolean    token_ready (Token *self);
 
 /* What the token holds: {"private_keys":n,"public_keys":n,"certificates":n,"secret_keys":n,"data":n,"logged_in":bool,"truncated":bool,
- * "objects":[{"class","label","id":"hex","key_type","subject"?,"spki_sha256"?}]}; at most 500 objects. Before the login a token hides its private ones. */
+ * "objects":[{"class","label","id":"hex","key_type","subject"?,"spki_sha256"?,"unread"?:{name:CKR}}]}; at most 500 objects. Before the login a token hides its private ones. */
 json_t *token_inventory (Token *self, GError **error);
 /* How many objects (private, public, secret, certificates) bear @label or @id (either NULL). Needs the login, without which zero means nothing. */
 gboolean token_count (Token *self, const char *label, GBytes *id, guint *with_label, guint *with_id, GError **error);

@@ -13,7 +13,7 @@ static const Required required[] = {
     { "cka_sensitive", TRUE, FALSE, "sensitive" },
     { "cka_always_sensitive", TRUE, TRUE, "always sensitive: it may once have been readable" },
     { "cka_never_extractable", TRUE, TRUE, "never extractable: it may once have left the device" },
-    { "cka_local", TRUE, TRUE, "local: it may have been imported" },
+    { "cka_local", TRUE, TRUE, "one that the token says it has generated itself: it may have been imported" },
     { "cka_extractable", FALSE, FALSE, "unextractable" },
 };
 

@@ -7,6 +7,7 @@
  *   failafter 57 0x30           the 57th call of all is carried out, and answers 0x30 all the same
  *   late C_Sign 3 0x30          likewise the 3rd C_Sign
  *   glitch                      where one of these answers CKR_DEVICE_REMOVED or CKR_SESSION_HANDLE_INVALID, the sessions are lost indeed
+ *   reserved TEXT               C_Initialize is given that as its reserved parameter, which NSS wants
  *   slow C_GenerateKeyPair 2000 it takes 2 seconds longer
  *   remove                      no token in any slot; sessions die (remove-mode session: CKR_SESSION_HANDLE_INVALID instead of CKR_DEVICE_REMOVED;
  *                               remove-mode silent: likewise, but the slots go on saying that their tokens are there)
@@ -271,7 +272,6 @@ typedef CK_ULONG *Len;
 typedef CK_SESSION_HANDLE S;
 typedef CK_OBJECT_HANDLE O;
 
-PLAIN (C_Initialize, (void *a), (a))
 PLAIN (C_Finalize, (void *a), (a))
 PLAIN (C_GetInfo, (CK_INFO *i), (i))
 SLOT (C_InitToken, (CK_SLOT_ID s, Bytes p, CK_ULONG n, Bytes l), (s, p, n, l))
@@ -325,6 +325,22 @@ SESSION (C_SeedRandom, (S s, Bytes d, CK_ULONG n), (s, d, n))
 SESSION (C_GenerateRandom, (S s, Bytes d, CK_ULONG n), (s, d, n))
 SESSION (C_GetFunctionStatus, (S s), (s))
 SESSION (C_CancelFunction, (S s), (s))
+
+static CK_RV
+wrap_C_Initialize (void *a)
+{
+    static char reserved[1024];
+    CK_C_INITIALIZE_ARGS args = { 0 };
+    CK_RV rv = enter ("C_Initialize");
+    const char *at = strstr (conf, "reserved ");
+    if (at && a) {
+        args = *(CK_C_INITIALIZE_ARGS *) a;
+        snprintf (reserved, sizeof reserved, "%.*s", (int) strcspn (at + 9, "\n"), at + 9);
+        args.pReserved = reserved;
+        a = &args;
+    }
+    return rv ? rv : leave (real->C_Initialize (a));
+}
 
 static CK_RV
 wrap_C_GetSlotList (CK_BBOOL present, CK_SLOT_ID *list, Len n)

@@ -55,7 +55,7 @@ write_policy (const char *presence)
 {
     g_autofree char *name = g_strconcat ("policy-", presence, ".yaml", NULL);
     g_autofree char *text = g_strdup_printf ("format: ceremony/policy/v1\ntitle: Test\nversion: \"1\"\npresence: %s\nlocal_seal: key-file\nchallenge: words\n"
-                                             "drops_per_mille: 1000\nqr_gap_ms: 120000\nliveness_ms: 600000\n"   /* the machine may be busy */
+                                             "drops_per_mille: 1000\nqr_gap_ms: 120000\nliveness_ms: 600000\nclock_drift_ms: 600000\n"   /* the machine may be busy */
                                              "algorithms: [rsa-3072, ec-p256, ec-p384]\n", presence);
     char *path = g_build_filename (dir, name, NULL);
 

@@ -349,11 +349,81 @@ test_never_back (void)
     g_string_free (told, TRUE);
 }
 
+/* ── a module of another make: NSS's, whose C_Initialize wants parameters of its own ── */
+
+#define SOFTOKN "/usr/lib/x86_64-linux-gnu/libsoftokn3.so"
+
+static gboolean
+holds_library (const json_t *libraries, const char *name)
+{
+    const json_t *item;
+    gsize i;
+
+    json_array_foreach (libraries, i, item) {
+        g_autofree char *base = g_path_get_basename (cjson_str (item, "path", NULL));
+        if (strcmp (base, name) == 0)
+            return strlen (cjson_str (item, "sha256", NULL)) == 64;
+    }
+    return FALSE;
+}
+
+/* It generates, and says of its own key that it didn't: the ceremony goes to its end, and verify says why it is refused. */
+static void
+check_softokn (Case *c, const char *bundle)
+{
+    static const char *const pulled_in[] = { "libnssutil3.so", "libnspr4.so", "libfreeblpriv3.so", "libsqlite3.so.0.8.6" };
+    const json_t *module = json_object_get (last (c, "token.found")->data, "module"), *private = json_object_get (last (c, "attributes.read")->data, "private");
+    g_autofree char *flaws = flaws_of (bundle);
+
+    for (gsize i = 0; i < G_N_ELEMENTS (pulled_in); i++)
+        if (!holds_library (json_object_get (module, "libraries"), pulled_in[i]))
+            g_error ("the journal doesn't name %s", pulled_in[i]);
+    g_assert_true (json_is_false (json_object_get (json_object_get (private, "cka_local"), "value")));
+    g_assert_cmpstr (flaws, ==, "not genuine rehearsal key.attributes key.history");
+}
+
+static void
+run_softokn (void)
+{
+    g_autofree char *db = g_build_filename (dir, "nss", NULL), *pin = g_build_filename (dir, "pin", NULL), *sql = g_strconcat ("sql:", db, NULL), *bundle = NULL;
+    g_autofree char *conf = g_strdup_printf ("reserved configdir='%s' certPrefix='' keyPrefix='' secmod='secmod.db' flags=noModDB\n", sql);
+    Case c = { .module = wrapper, .presence = "none", .uri = "pkcs11:token=NSS%20Certificate%20DB", .token = g_strdup ("nss") };
+
+    g_assert_cmpint (g_mkdir (db, 0700), ==, 0);
+    g_assert_true (g_file_set_contents (pin, PIN, -1, NULL));
+    g_assert_true (spawn ("certutil", "-N", "-d", sql, "-f", pin, NULL));
+    g_setenv ("WRAP_PKCS11_MODULE", SOFTOKN, TRUE);
+    misbehave (&c, conf);
+    begin (&c, NULL);
+    go_on (&c);
+    g_assert_no_error (c.error);
+    g_assert_cmpint (c.outcome, ==, RUN_COMPLETED);
+    bundle = g_strdup (run_bundle (c.run));
+    look (&c);
+    check_completed (&c);
+    check_softokn (&c, bundle);
+    end (&c);
+}
+
+/* In a process of its own: the library stays loaded in one that has had it. */
+static void
+test_softokn (void)
+{
+    g_autofree char *certutil = g_find_program_in_path ("certutil");
+
+    if (!certutil || !g_file_test (SOFTOKN, G_FILE_TEST_EXISTS)) {
+        g_test_skip ("NSS isn't installed (libnss3, libnss3-tools)");
+        return;
+    }
+    g_test_trap_subprocess ("/tokens/subprocess/softokn", 0, G_TEST_SUBPROCESS_INHERIT_STDERR);
+    g_test_trap_assert_passed ();
+}
+
 int
 main (int argc, char **argv)
 {
 #ifdef __SANITIZE_ADDRESS__
-    gboolean sanitized = TRUE;              /* each takes much longer there: a third of them, unless there is time */
+    gboolean sanitized = TRUE;              /* each takes much longer there: a quarter of them, unless there is time */
 #else
     gboolean sanitized = FALSE;
 #endif
@@ -362,12 +432,15 @@ main (int argc, char **argv)
     g_test_init (&argc, &argv, NULL);
     all = all || g_test_slow ();
     set_up ();
-    for (gsize i = 0; i < G_N_ELEMENTS (stories); i += all ? 1 : 3) {
+    for (gsize i = 0; i < G_N_ELEMENTS (stories); i += all ? 1 : 4) {
         g_autofree char *path = g_strconcat ("/tokens/", stories[i].name, NULL);
         if (g_file_test (wrapper, G_FILE_TEST_EXISTS))
             g_test_add_data_func (path, &stories[i], test_story);
     }
     if (g_file_test (wrapper, G_FILE_TEST_EXISTS))
         g_test_add_func ("/tokens/unplug/never-back", test_never_back);
+    g_test_add_func ("/tokens/subprocess/softokn", run_softokn);
+    if (g_file_test (wrapper, G_FILE_TEST_EXISTS) && !sanitized)
+        g_test_add_func ("/tokens/softokn", test_softokn);
     return tear_down (g_test_run ());
 }
