@@ -2,13 +2,13 @@
  * RSA signature; the attributes of the public and of the private object are lists of type, length, value, big-endian. Two chains
  * vouch for the partition key: the manufacturer's (root, card, partition) and the owner's (Google's root over card and over
  * partition). Both must stand, for one card and one partition. (cloud.google.com/kms/docs/attest-key; Marvell, software key attestation.) */
+#include "ceremony/attest/keys.h"
 #include "ceremony/attest/vendor.h"
 #include "ceremony/base/encode.h"
 #include <openssl/bn.h>
 #include <openssl/core_names.h>
 #include <openssl/err.h>
 #include <openssl/rsa.h>
-#include <openssl/param_build.h>
 #include <string.h>
 
 #define SIGNATURE_LEN 256
@@ -121,44 +121,10 @@ read_response (const guint8 *p, gsize total, Object objects[2], guint *n)
     return read_object (p, total - SIGNATURE_LEN, OLD_LAYOUT_AT, &objects[0], &end) && end == total - SIGNATURE_LEN;
 }
 
-static GBytes *
-spki_of (EVP_PKEY *key)
-{
-    guint8 *out = NULL;
-    int n = key ? i2d_PUBKEY (key, &out) : -1;
-    GBytes *bytes = n > 0 ? g_bytes_new (out, (gsize) n) : NULL;
-    OPENSSL_free (out);
-    return bytes;
-}
-
-static EVP_PKEY *
-from_params (const char *type, OSSL_PARAM_BLD *bld)
-{
-    OSSL_PARAM *params = OSSL_PARAM_BLD_to_param (bld);
-    EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_name (NULL, type, NULL);
-    EVP_PKEY *key = NULL;
-    if (!params || !ctx || EVP_PKEY_fromdata_init (ctx) != 1 || EVP_PKEY_fromdata (ctx, &key, EVP_PKEY_PUBLIC_KEY, params) != 1)
-        key = NULL;
-    EVP_PKEY_CTX_free (ctx);
-    OSSL_PARAM_free (params);
-    ERR_clear_error ();
-    return key;
-}
-
 static EVP_PKEY *
 rsa_key (const Attr *modulus, const Attr *exponent)
 {
-    if (!exponent || modulus->len > 2048 || exponent->len > 64)
-        return NULL;
-    BIGNUM *n = BN_bin2bn (modulus->p, (int) modulus->len, NULL), *e = BN_bin2bn (exponent->p, (int) exponent->len, NULL);
-    OSSL_PARAM_BLD *bld = OSSL_PARAM_BLD_new ();
-    OSSL_PARAM_BLD_push_BN (bld, OSSL_PKEY_PARAM_RSA_N, n);
-    OSSL_PARAM_BLD_push_BN (bld, OSSL_PKEY_PARAM_RSA_E, e);
-    EVP_PKEY *key = from_params ("RSA", bld);
-    OSSL_PARAM_BLD_free (bld);
-    BN_free (n);
-    BN_free (e);
-    return key;
+    return exponent ? key_from_rsa (modulus->p, modulus->len, exponent->p, exponent->len) : NULL;
 }
 
 static EVP_PKEY *
@@ -170,16 +136,12 @@ ec_key (const Attr *point, GBytes *ekcv)
     for (guint i = 0; i < G_N_ELEMENTS (curves); i++) {
         if (curves[i].len != point->len || point->p[0] != 4)
             continue;
-        OSSL_PARAM_BLD *bld = OSSL_PARAM_BLD_new ();
-        OSSL_PARAM_BLD_push_utf8_string (bld, OSSL_PKEY_PARAM_GROUP_NAME, curves[i].curve, 0);
-        OSSL_PARAM_BLD_push_octet_string (bld, OSSL_PKEY_PARAM_PUB_KEY, point->p, point->len);
-        EVP_PKEY *candidate = from_params ("EC", bld);
-        OSSL_PARAM_BLD_free (bld);
+        EVP_PKEY *candidate = key_from_point (curves[i].curve, point->p, point->len);
         if (!candidate)
             continue;
         EVP_PKEY_free (key);
         key = candidate;
-        g_autoptr (GBytes) spki = spki_of (key);
+        g_autoptr (GBytes) spki = key_spki (key);
         guint8 digest[SHA256_LEN];
         sha256 (g_bytes_get_data (spki, NULL), g_bytes_get_size (spki), digest);
         if (!ekcv || memcmp (digest, g_bytes_get_data (ekcv, NULL), SHA256_LEN) == 0)
@@ -199,7 +161,7 @@ key_of (const Object *o, const char **why)
     if (!value || (type != KEY_RSA && type != KEY_EC))
         return NULL;
     EVP_PKEY *key = type == KEY_RSA ? rsa_key (value, attr (o, ATTR_EXPONENT)) : ec_key (value, digest);
-    g_autoptr (GBytes) spki = spki_of (key);
+    g_autoptr (GBytes) spki = key_spki (key);
     EVP_PKEY_free (key);
     if (!spki)
         return NULL;

@@ -1,11 +1,10 @@
 /* TPM 2.0 structures over (pointer, length): TPMT_PUBLIC, TPMS_ATTEST of a certified key, TPMT_SIGNATURE. They are hostile input: every size is held against what is
  * left, and nothing may be left at the end. TCG TPM 2.0 library part 2, sections 10.12, 11.3 and 12.2. */
 #include "ceremony/attest/tpm-blob.h"
+#include "ceremony/attest/keys.h"
 #include <openssl/bn.h>
-#include <openssl/core_names.h>
 #include <openssl/ecdsa.h>
 #include <openssl/err.h>
-#include <openssl/param_build.h>
 #include <openssl/rsa.h>
 #include <openssl/x509.h>
 #include <string.h>
@@ -52,33 +51,13 @@ digest_of (guint alg)
     return alg == ALG_SHA256 ? EVP_sha256 () : alg == ALG_SHA384 ? EVP_sha384 () : alg == ALG_SHA512 ? EVP_sha512 () : NULL;
 }
 
-static EVP_PKEY *
-from_params (const char *type, OSSL_PARAM_BLD *bld)
-{
-    OSSL_PARAM *params = OSSL_PARAM_BLD_to_param (bld);
-    EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_name (NULL, type, NULL);
-    EVP_PKEY *key = NULL;
-    if (!params || !ctx || EVP_PKEY_fromdata_init (ctx) != 1 || EVP_PKEY_fromdata (ctx, &key, EVP_PKEY_PUBLIC_KEY, params) != 1)
-        key = NULL;
-    EVP_PKEY_CTX_free (ctx);
-    OSSL_PARAM_free (params);
-    ERR_clear_error ();
-    return key;
-}
-
+/* Exponent 0 stands for 65537 (part 2, 12.2.3.5). */
 static EVP_PKEY *
 rsa_unique (guint64 exponent, TpmIn n)
 {
-    BIGNUM *bn = BN_bin2bn (n.p, (int) n.n, NULL), *e = BN_new ();
-    OSSL_PARAM_BLD *bld = OSSL_PARAM_BLD_new ();
-    BN_set_word (e, exponent ? exponent : 65537);
-    OSSL_PARAM_BLD_push_BN (bld, OSSL_PKEY_PARAM_RSA_N, bn);
-    OSSL_PARAM_BLD_push_BN (bld, OSSL_PKEY_PARAM_RSA_E, e);
-    EVP_PKEY *key = from_params ("RSA", bld);
-    OSSL_PARAM_BLD_free (bld);
-    BN_free (bn);
-    BN_free (e);
-    return key;
+    guint32 value = exponent ? (guint32) exponent : 65537;
+    const guint8 e[4] = { (guint8) (value >> 24), (guint8) (value >> 16), (guint8) (value >> 8), (guint8) value };
+    return key_from_rsa (n.p, n.n, e, sizeof e);
 }
 
 static EVP_PKEY *
@@ -92,12 +71,7 @@ ecc_unique (guint64 curve, TpmIn x, TpmIn y)
         guint8 point[1 + 2 * 66] = { 4 };
         memcpy (point + 1 + n - x.n, x.p, x.n);
         memcpy (point + 1 + 2 * n - y.n, y.p, y.n);
-        OSSL_PARAM_BLD *bld = OSSL_PARAM_BLD_new ();
-        OSSL_PARAM_BLD_push_utf8_string (bld, OSSL_PKEY_PARAM_GROUP_NAME, curves[i].name, 0);
-        OSSL_PARAM_BLD_push_octet_string (bld, OSSL_PKEY_PARAM_PUB_KEY, point, 1 + 2 * n);
-        EVP_PKEY *key = from_params ("EC", bld);
-        OSSL_PARAM_BLD_free (bld);
-        return key;
+        return key_from_point (curves[i].name, point, 1 + 2 * n);
     }
     return NULL;
 }

@@ -163,6 +163,25 @@ digest_of (const json_t *value)
     return hex != NULL ? json_string (hex) : json_null ();
 }
 
+/* Each attached file, with what is told of a report and what was recognised in it, as far as there is any. */
+static json_t *
+attachments (const GPtrArray *events)
+{
+    static const char *const told[] = { "scope", "auditor", "period", "expires", "recognised" };
+    json_t *list = json_array ();
+    for (guint i = 0; i < events->len; i++) {
+        const Event *event = g_ptr_array_index (events, i);
+        if (!g_str_equal (event->type, "file.attached"))
+            continue;
+        json_t *item = mention_with (event, (const char *const[]) { "name", "sha256", "length", "description", NULL });
+        for (gsize k = 0; k < G_N_ELEMENTS (told); k++)
+            if (json_object_get (event->data, told[k]))
+                json_object_set (item, told[k], json_object_get (event->data, told[k]));
+        json_array_append_new (list, item);
+    }
+    return list;
+}
+
 static json_t *
 evidence_group (const GPtrArray *events, const Event *opened, const json_t *evidence, const json_t *people, const char *secret, const json_t *digests)
 {
@@ -182,7 +201,7 @@ evidence_group (const GPtrArray *events, const Event *opened, const json_t *evid
     if (events_count (events, "credential.asked") > 0)
         json_object_set_new (object, "credential", mention_last (events, "credential.activated", credential));
     json_object_set_new (object, "attestations", mention_all (events, "attestation.read", (const char *const[]) { "files", "result", NULL }));
-    json_object_set_new (object, "attachments", mention_all (events, "file.attached", (const char *const[]) { "name", "sha256", "length", "description", NULL }));
+    json_object_set_new (object, "attachments", attachments (events));
     json_object_set_new (object, "qr_codes", qr_codes (events));
     json_object_set_new (object, "frames", frames (events));
     json_object_set_new (object, "drops", mention_all (events, "frames.dropped", (const char *const[]) { "count", "media_ms", NULL }));

@@ -49,6 +49,7 @@ typedef struct Run Run;
  *   consent:ROLE represent clock token.shown liveness   YES_NO  confirm:ROLE                                  CONFIRM (initials)
  *   person.name: person.initials: person.employer: person.title: person.qualification: person.approval:       TEXT
  *   person.identified_by: token token.shared      CHOICE        pin pin.context                               PIN
+ *   attach.kind (CHOICE: other, report) attach.scope attach.auditor attach.period attach.expires (TEXT, may be empty)
  *   attach.file attach.description: attest.file   TEXT (an empty file name ends)     pin.attest PIN       attest.refused CHOICE (keep, add files)
  *   countersign.how (here, elsewhere; only where a signer is at hand) countersign.refused (keep, other files)   CHOICE   countersign.folder TEXT   pin.service PIN
  *   challenge (WORDS) challenge.own (TEXT): the opening checkpoint's note is in the question's qr

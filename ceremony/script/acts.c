@@ -38,7 +38,7 @@ const ActInfo act_table[] = {
       LIST ("request.countersigned") },
     { "unplug", "At the witness's moment the token is pulled out and put back, read again, and signs a second nonce.", "request",
       ACT_NEEDS_TOKEN | ACT_ONCE, NULL, LIST ("token.removed", "token.returned", "token.unlocked", "attributes.read", "possession.proved") },
-    { "attach", "Files are hashed, described and attached to the evidence.", NULL, 0, LIST ("files", "description"), NULL },
+    { "attach", "Files are hashed, described and attached to the evidence.", NULL, 0, LIST ("files", "description", "kind", "scope", "auditor", "period", "expires"), NULL },
     { "fingerprint", "The key's fingerprint is read aloud in words.", "request", ACT_ONCE | ACT_REQUIRED, NULL, LIST ("fingerprint.read") },
     { "deviations", "All deviations so far are shown; further ones are noted.", NULL, 0, NULL, NULL },
     { "close", "The last hold point: afterwards the recording is closed.", "fingerprint", ACT_ONCE | ACT_REQUIRED, NULL, NULL },

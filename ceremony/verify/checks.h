@@ -148,7 +148,7 @@ PolicyLevel rule_level (const Context *c, const char *check_id);
     X (order_signature) X (order_trust) X (order_matches) X (appliance_note_key) \
     X (journal_canonical) X (journal_types) X (journal_sequence) X (journal_clock) X (journal_checkpoints) X (journal_cosignatures) \
     X (evidence_consistent) X (sequence_close) X (outcome_completed) X (rehearsal) X (host_program) X (clock_ntp) \
-    X (script_followed) X (people_entries) X (consent_given) X (contract_agreed) X (attachments) \
+    X (script_followed) X (people_entries) X (consent_given) X (contract_agreed) X (attachments) X (attachments_cloud) \
     X (challenge_opening) X (challenge_commitment) X (challenge_computed) X (sequence_generation) \
     X (key_id) X (key_unique) X (key_match) X (key_algorithm) X (key_request) X (key_attributes) X (key_possession) X (key_uses) X (key_quality) \
     X (key_recovered) X (device_consistent) X (device_sole) X (presence_unplug) X (attestation_credential) X (attestation) X (key_history) X (module_suitable) \

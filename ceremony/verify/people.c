@@ -233,6 +233,13 @@ check_attachments (Context *c)
         if (!entry || g_strcmp0 (hash, member (event->data, "sha256")) != 0 || (gint64) entry->length != member_int (event->data, "length"))
             flaw (c, CHECK_FAIL, event, "%s isn't the file that was attached", name);
     }
+    for (guint i = 0; i < attached->len; i++) {
+        const Event *event = attached->pdata[i];
+        const char *expires = member (event->data, "expires");
+        g_autofree char *day = clock_format (event->time);
+        if (*expires && strncmp (expires, day, 10) < 0)
+            flaw (c, CHECK_WARN, event, "the report %s held until %s, before the ceremony: ask for a newer one", member (event->data, "name"), expires);
+    }
     for (guint i = 0; i < entries->len; i++)
         files += g_str_has_prefix (((const AsiceEntry *) entries->pdata[i])->name, "attachments/");
     if (files != attached->len)

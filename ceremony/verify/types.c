@@ -44,7 +44,7 @@ static const TypeInfo types[] = {
     { "token.returned", "appliance", "observed:a serial:s" },
     { "fingerprint.read", "operator", "spki_sha256:h" },
     { "attestation.read", "appliance", "files:a result:o" },
-    { "file.attached", "appliance", "name:s sha256:h length:i" },
+    { "file.attached", "appliance", "name:s sha256:h length:i scope:s? auditor:s? period:s? expires:s? recognised:o?" },
     { "note.made", "*", "text:s" },
     { "deviation.noted", "*", "expected:s happened:s decided:s" },
     { "break.begun", "*", "reason:s" },

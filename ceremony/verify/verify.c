@@ -100,6 +100,8 @@ static const Check checks[] = {
     { { "device.sole", "device", "The token holds nobody else's keys.", "CSBR 6.2.7.4.1" }, EV, FALSE, check_device_sole },
     { { "presence.unplug", "device", "The device in the hand is the device on the bus: unplugged after generation, read and used again.", "CSBR 6.2.7.4.2 (6)" },
       EV | NEEDS_GENERATED, FALSE, check_presence_unplug },
+    { { "attachments.cloud", "device", "A cloud key's attached descriptions are of this key: made in a hardware module, not imported, its use logged.",
+        "CSBR 6.2.7.4.2 (4), (5)" }, EV, FALSE, check_attachments_cloud },
     { { "attestation.credential", "device", "The TPM opened what the witness had sealed to its attestation key and its endorsement key.", "TPM 2.0 part 3, 12.5" }, EV, FALSE,
       check_attestation_credential },
     { { "attestation", "device", "The vendor attests that the key was generated in the device and can't leave it.", "CSBR 6.2.7.4.2 (2)" }, EV, FALSE,

@@ -7,6 +7,9 @@ ActFunc acts_find (const char *name);           /* NULL: no such act */
 /* Every act of script/acts.h has a function here, and the other way round. */
 gboolean acts_check (GError **error);
 
+/* attach.c: adds to @data, the event of an attached file, what is told of a report (scope, auditor, period, expires: by the script, or asked), and what was recognised in it. */
+gboolean attach_tell (Run *run, json_t *data, GBytes *bytes, GError **error);
+
 gboolean act_read (Run *run, const ScriptStep *step, GError **error);
 gboolean act_consent (Run *run, const ScriptStep *step, GError **error);
 gboolean act_identify (Run *run, const ScriptStep *step, GError **error);

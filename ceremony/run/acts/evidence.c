@@ -128,9 +128,10 @@ attach (Run *run, const char *path, GBytes *bytes, const char *description, GErr
     g_autoptr(GHashTable) taken = attached_names (run);
     g_autofree char *name = plain_name (path, taken), *hash = sha256_hex (g_bytes_get_data (bytes, NULL), g_bytes_get_size (bytes));
 
-    if (!act_write_in (run, "attachments", name, bytes, error)
-        || !run_event (run, "file.attached", "appliance", json_pack ("{s:s,s:s,s:I,s:s}", "name", name, "sha256", hash, "length",
-                       (json_int_t) g_bytes_get_size (bytes), "description", description), error))
+    g_autoptr(json_t) data = json_pack ("{s:s,s:s,s:I,s:s}", "name", name, "sha256", hash, "length", (json_int_t) g_bytes_get_size (bytes), "description", description);
+
+    if ((data && !attach_tell (run, data, bytes, error)) || !act_write_in (run, "attachments", name, bytes, error)
+        || !run_event (run, "file.attached", "appliance", g_steal_pointer (&data), error))
         return FALSE;
     screen_say (run, MOOD_NORMAL, "%s is attached, SHA-256 %.16s…", name, hash);
     return TRUE;
