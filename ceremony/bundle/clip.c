@@ -333,26 +333,6 @@ is_in (const Clip *clip, const Event *event)
     return FALSE;
 }
 
-/* The codes that may be in the pictures: those shown in them, the one shown before, and what the terminal itself holds up. */
-static gboolean
-is_shown (const Clip *clip, const Event *event)
-{
-    if (strcmp (event->type, "opening.committed") == 0 || strcmp (event->type, "checkpoint.shown") == 0)
-        return TRUE;
-    if (strcmp (event->type, "qr.shown") != 0)
-        return FALSE;
-    for (guint i = 0; i < clip->pieces->len; i++) {
-        const Piece *piece = clip->pieces->pdata[i];
-        g_autoptr(GPtrArray) shown = moments_of_part (clip->moments, "qr.shown", piece->part);
-        for (guint j = 0; j < shown->len; j++) {
-            const Event *next = j + 1 < shown->len ? shown->pdata[j + 1] : NULL;
-            if (shown->pdata[j] == event && event->seq <= piece->to_seq && (next == NULL || next->seq >= piece->from_seq))
-                return TRUE;
-        }
-    }
-    return FALSE;
-}
-
 /* ── the documents ── */
 
 static json_t *
@@ -387,20 +367,46 @@ by_size (gconstpointer a, gconstpointer b)
     return left < right ? -1 : left > right;
 }
 
-static json_t *
-checkpoint_proofs (const Clip *clip)
+static void
+add_size (const Clip *clip, GArray *sizes, const Event *event)
 {
-    g_autoptr(GArray) sizes = g_array_new (FALSE, FALSE, sizeof (guint64));
-    json_t *list = json_array ();
+    gint64 size = event_number (event, "size");
+    guint64 n = (guint64) size;
+
+    if (size > 0 && n < merkle_tree_size (clip->tree))
+        g_array_append_val (sizes, n);
+}
+
+/* The codes that may be in the pictures: those shown in them, the one shown before, and what the terminal itself holds up. */
+static GArray *
+sizes_shown (const Clip *clip)
+{
+    GArray *sizes = g_array_new (FALSE, FALSE, sizeof (guint64));
 
     for (guint i = 0; i < clip->moments->events->len; i++) {
         const Event *event = clip->moments->events->pdata[i];
-        gint64 size = is_shown (clip, event) ? event_number (event, "size") : -1;
-        guint64 n = (guint64) size;
-        if (size > 0 && n < merkle_tree_size (clip->tree))
-            g_array_append_val (sizes, n);
+        if (strcmp (event->type, "opening.committed") == 0 || strcmp (event->type, "checkpoint.shown") == 0)
+            add_size (clip, sizes, event);
+    }
+    for (guint i = 0; i < clip->pieces->len; i++) {
+        const Piece *piece = clip->pieces->pdata[i];
+        g_autoptr(GPtrArray) shown = moments_of_part (clip->moments, "qr.shown", piece->part);
+        for (guint j = 0; j < shown->len; j++) {
+            const Event *event = shown->pdata[j], *next = j + 1 < shown->len ? shown->pdata[j + 1] : NULL;
+            if (event->seq <= piece->to_seq && (next == NULL || next->seq >= piece->from_seq))
+                add_size (clip, sizes, event);
+        }
     }
     g_array_sort (sizes, by_size);
+    return sizes;
+}
+
+static json_t *
+checkpoint_proofs (const Clip *clip)
+{
+    g_autoptr(GArray) sizes = sizes_shown (clip);
+    json_t *list = json_array ();
+
     for (guint i = 0; i < sizes->len; i++)
         if (i == 0 || g_array_index (sizes, guint64, i) != g_array_index (sizes, guint64, i - 1))
             json_array_append_new (list, checkpoint_proof (clip, g_array_index (sizes, guint64, i)));

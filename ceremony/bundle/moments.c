@@ -122,6 +122,9 @@ moments_free (Moments *self)
 Moment
 moments_at (const Moments *self, const Event *event)
 {
+    /* Where the journal is in order an event's number is its place. */
+    if (event->seq < self->events->len && self->events->pdata[event->seq] == event)
+        return g_array_index (self->moments, Moment, event->seq);
     for (guint i = 0; i < self->events->len; i++)
         if (self->events->pdata[i] == event)
             return g_array_index (self->moments, Moment, i);

@@ -8,8 +8,8 @@ export CEREMONY_MEDIA=$PWD/build/ceremony-media
 seeds=$PWD/tests/fuzz/seeds
 T=$(mktemp -d)
 trap 'rm -rf "$T"' EXIT
-rm -rf "$seeds"/{asice,manifest,cades,tsa,order,trust,bundle}
-mkdir -p "$seeds"/{asice,manifest,cades,tsa,order,trust,bundle}
+rm -rf "$seeds"/{asice,manifest,cades,tsa,order,trust,bundle,clip}
+mkdir -p "$seeds"/{asice,manifest,cades,tsa,order,trust,bundle,clip}
 
 # The files of a container, as harness.h splits them. Recordings are cut short: their bytes are data to hash, whatever they are.
 cat >"$T/parts.py" <<'P'
@@ -86,4 +86,7 @@ ceremony rehearse --unattended --fast --home "$T/home" </dev/null >/dev/null
 bundle=$(ls "$T"/home/ceremonies/*/????-??-??-????????.asice)
 python3 "$T/parts.py" "$bundle" "$seeds/bundle/rehearsal"
 unzip -p "$bundle" META-INF/ASiCManifest002.xml >"$seeds/manifest/bundle"
-ls -l "$seeds"/{asice,manifest,cades,tsa,order,trust,bundle}/*
+# A forged clip: its video is small, and all its proofs hold.
+CLIP_SEED=$T/forged.clip build/tests/unit/test-clip -p /clip/genuine >/dev/null
+python3 "$T/parts.py" "$T/forged.clip" "$seeds/clip/forged"
+ls -l "$seeds"/{asice,manifest,cades,tsa,order,trust,bundle,clip}/*
