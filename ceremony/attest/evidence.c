@@ -1,5 +1,6 @@
 /* Sorts files by what their bytes are; see evidence.h. */
 #include "ceremony/attest/evidence.h"
+#include "ceremony/attest/request.h"
 #include "ceremony/base/der.h"
 #include "ceremony/base/errors.h"
 #include <gio/gio.h>
@@ -132,6 +133,37 @@ collect_nested (Sorter *s, Der in, guint depth)
             collect_nested (s, content, depth + 1);
 }
 
+static gboolean sort_tpm (Sorter *s, const guint8 *p, gsize n);
+
+static gboolean
+is_oid (Der content, const char *oid)
+{
+    ASN1_OBJECT *object = OBJ_txt2obj (oid, 1);
+    gboolean same = der_is (&content, OBJ_get0_data (object), OBJ_length (object));
+    ASN1_OBJECT_free (object);
+    return same;
+}
+
+/* A TPM's certification in the draft's bundle: the statement's octet strings, and the attestation key among the certificates. What isn't of that form is left alone. */
+static void
+collect_tpm (Sorter *s, Der in, guint depth)
+{
+    Der content, octets;
+    guint8 tag;
+    for (guint n = 0; depth < 6 && n < EVIDENCE_MAX_CERTS && der_next (&in, &tag, &content, NULL); n++) {
+        Der parts = content, oid, stmt;
+        if ((tag == DER_SEQUENCE || tag == 0xa3) && der_take (&parts, DER_OID, &oid, NULL)) {
+            if (tag == DER_SEQUENCE && is_oid (oid, REQUEST_OID_TPM) && der_take (&parts, DER_SEQUENCE, &stmt, NULL) && parts.len == 0)
+                for (guint i = 0; i < 3 && der_take (&stmt, DER_OCTETS, &octets, NULL); i++)
+                    sort_tpm (s, octets.p, octets.len);
+            else if (tag == 0xa3 && is_oid (oid, REQUEST_OID_TPM_AK) && der_take (&parts, DER_OCTETS, &octets, NULL) && parts.len == 0)
+                sort_tpm (s, octets.p, octets.len);
+        } else if (tag == DER_SEQUENCE || tag == DER_SET) {
+            collect_tpm (s, content, depth + 1);
+        }
+    }
+}
+
 static void
 csr_embedded (Sorter *s, X509_REQ *req)
 {
@@ -152,8 +184,12 @@ csr_embedded (Sorter *s, X509_REQ *req)
     if (at >= 0) {
         guint8 *out = NULL;
         int n = i2d_X509_ATTRIBUTE (X509_REQ_get_attr (req, at), &out);
-        if (n > 0)
+        if (n > 0) {
             collect_nested (s, (Der) { out, (gsize) n }, 0);
+            Der attribute = { out, (gsize) n }, values;
+            if (der_take (&attribute, DER_SEQUENCE, &values, NULL) && der_take (&values, DER_OID, NULL, NULL))
+                collect_tpm (s, values, 0);
+        }
         OPENSSL_free (out);
     }
     ERR_clear_error ();

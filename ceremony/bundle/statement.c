@@ -196,6 +196,9 @@ evidence_group (const GPtrArray *events, const Event *opened, const json_t *evid
     json_object_set_new (object, "challenge", challenge (events, opened, secret));
     json_object_set_new (object, "possession", mention_all (events, "possession.proved", possession));
     json_object_set_new (object, "request", mention_last (events, "request.made", (const char *const[]) { "csr_sha256", "spki_sha256", "subject", NULL }));
+    const Event *made = events_last (events, "request.made");
+    if (made != NULL && json_is_string (json_object_get (made->data, "attestation")))
+        take (json_object_get (object, "request"), "attestation", made->data, "attestation");
     if (events_count (events, "request.countersigned") > 0)
         json_object_set_new (object, "countersignature", mention_last (events, "request.countersigned", countersigned));
     if (events_count (events, "credential.asked") > 0)

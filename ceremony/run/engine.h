@@ -122,7 +122,8 @@ GBytes  *run_challenge (Run *run, GError **error);              /* 8 bytes of th
 
 /* ── signing with the new key (sign.c) ── */
 gboolean run_prove (Run *run, GBytes *nonce, GError **error);   /* the next possession proof */
-gboolean run_request (Run *run, GError **error);
+/* The request, with the attributes of @carrying (an unsigned request), which are told of as @attestation; both NULL: without. */
+gboolean run_request (Run *run, X509_REQ *carrying, const char *attestation, GError **error);
 X509_NAME *run_subject_name (const char *rfc4514, GError **error); /* X509_NAME_free */
 
 /* ── screen (screen.c) ── */

@@ -350,7 +350,7 @@ request_signature (X509_REQ *request)
 }
 
 static gboolean
-tell_request (Run *run, X509_REQ *request, GError **error)
+tell_request (Run *run, X509_REQ *request, const char *attestation, GError **error)
 {
     guint8 *der = NULL;
     int len = i2d_X509_REQ (request, &der);
@@ -361,7 +361,8 @@ tell_request (Run *run, X509_REQ *request, GError **error)
     if (spki == NULL || csr_sha == NULL)
         return FALSE;
     spki_sha = sha256_hex (g_bytes_get_data (spki, NULL), g_bytes_get_size (spki));
-    return run_event (run, "request.made", "appliance", json_pack ("{s:s,s:s,s:s}", "csr_sha256", csr_sha, "spki_sha256", spki_sha, "subject", run->subject), error);
+    return run_event (run, "request.made", "appliance", json_pack ("{s:s,s:s,s:s,s:s*}", "csr_sha256", csr_sha, "spki_sha256", spki_sha, "subject", run->subject, "attestation",
+                      attestation), error);
 }
 
 /* The request of an interrupted sitting, where it is whole and by our key. */
@@ -383,12 +384,12 @@ request_on_disk (Run *run, X509_NAME *subject)
 
 /* The signature is over these bytes, whose digest the journal has before. */
 static X509_REQ *
-new_request (Run *run, X509_NAME *subject, gint64 *use, GError **error)
+new_request (Run *run, X509_NAME *subject, X509_REQ *carrying, gint64 *use, GError **error)
 {
     g_autoptr(Secret) pin = NULL;
     g_autoptr(GBytes) tbs = NULL;
     g_autofree char *digest = NULL;
-    SignArgs args = { .request = token_key_request_new (run->key, subject, &tbs, error) };
+    SignArgs args = { .request = token_key_request_new (run->key, subject, carrying, &tbs, error) };
 
     if (args.request == NULL)
         return NULL;
@@ -403,27 +404,27 @@ new_request (Run *run, X509_NAME *subject, gint64 *use, GError **error)
 }
 
 static gboolean
-make_request (Run *run, X509_NAME *subject, GError **error)
+make_request (Run *run, X509_NAME *subject, X509_REQ *carrying, const char *attestation, GError **error)
 {
     gint64 use = open_use (run, "request");
     X509_REQ *request = request_on_disk (run, subject);
     g_autofree char *sig_sha = NULL;
     gboolean ok;
 
-    if (request == NULL && (request = new_request (run, subject, &use, error)) == NULL)
+    if (request == NULL && (request = new_request (run, subject, carrying, &use, error)) == NULL)
         return FALSE;
     sig_sha = request_signature (request);
     ok = write_pem (run, "public.pem", put_public, token_key_public (run->key), error) && write_pem (run, "request.csr", put_request, request, error)
-         && (use == 0 || tell_used (run, use, sig_sha, error)) && tell_request (run, request, error);
+         && (use == 0 || tell_used (run, use, sig_sha, error)) && tell_request (run, request, attestation, error);
     X509_REQ_free (request);
     return ok;
 }
 
 gboolean
-run_request (Run *run, GError **error)
+run_request (Run *run, X509_REQ *carrying, const char *attestation, GError **error)
 {
     X509_NAME *subject = run_subject_name (run->subject, error);
-    gboolean ok = subject != NULL && make_request (run, subject, error);
+    gboolean ok = subject != NULL && make_request (run, subject, carrying, attestation, error);
 
     X509_NAME_free (subject);
     return ok;

@@ -30,7 +30,7 @@ const ActInfo act_table[] = {
     { "attributes", "The key's attributes are read back from the token.", "generate", ACT_NEEDS_TOKEN | ACT_REQUIRED, NULL, LIST ("attributes.read") },
     { "prove", "The new key signs the challenge and the checkpoint.", "generate", ACT_NEEDS_TOKEN | ACT_CHANGES_TOKEN | ACT_REQUIRED, NULL,
       LIST ("possession.proved") },
-    { "request", "The certificate signing request is made.", "prove", ACT_NEEDS_TOKEN | ACT_CHANGES_TOKEN | ACT_ONCE | ACT_REQUIRED, NULL,
+    { "request", "The certificate signing request is made.", "prove", ACT_NEEDS_TOKEN | ACT_CHANGES_TOKEN | ACT_ONCE | ACT_REQUIRED, LIST ("attestation"),
       LIST ("request.made") },
     { "attest", "The device's own evidence of where the key was born is collected and judged.", "generate", ACT_NEEDS_TOKEN | ACT_ONCE, LIST ("files", "ak"),
       LIST ("attestation.read") },

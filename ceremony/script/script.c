@@ -135,6 +135,20 @@ act_seen (const Script *script, const char *act)
     return FALSE;
 }
 
+/* Evidence goes into the request only where it was collected before. */
+static void
+check_request (const char *name, const YamlNode *with, const Script *script, GPtrArray *problems)
+{
+    static const char *const words[] = { "none", "yubico", "ietf", NULL };
+    const YamlNode *node = with != NULL ? yaml_get (with, "attestation") : NULL;
+    if (node == NULL || node->kind != YAML_SCALAR)
+        return;
+    if (!g_strv_contains (words, node->text))
+        yaml_problem (problems, name, node, "attestation: one of none, yubico, ietf");
+    else if (strcmp (node->text, "none") != 0 && !act_seen (script, "attest"))
+        yaml_problem (problems, name, node, "attestation: the act \"attest\" must come before \"request\", so that there is evidence to put into it");
+}
+
 static void
 check_act (const char *name, const YamlNode *node, const Script *script, StepFile *file, GPtrArray *problems)
 {
@@ -151,6 +165,8 @@ check_act (const char *name, const YamlNode *node, const Script *script, StepFil
     if (act_seen (script, "close"))
         yaml_problem (problems, name, at, "nothing may come after the act \"close\"");
     read_with (name, file->with, act, &file->step, problems);
+    if (strcmp (act->name, "request") == 0)
+        check_request (name, file->with, script, problems);
 }
 
 static void

@@ -29,12 +29,21 @@ tbs_of (X509_REQ *request, GError **error)
     return bytes;
 }
 
+static gboolean
+copy_attributes (X509_REQ *request, X509_REQ *carrying)
+{
+    for (int i = 0; carrying && i < X509_REQ_get_attr_count (carrying); i++)
+        if (X509_REQ_add1_attr (request, X509_REQ_get_attr (carrying, i)) != 1)
+            return FALSE;
+    return TRUE;
+}
+
 X509_REQ *
-token_key_request_new (const TokenKey *self, X509_NAME *subject, GBytes **tbs, GError **error)
+token_key_request_new (const TokenKey *self, X509_NAME *subject, X509_REQ *carrying, GBytes **tbs, GError **error)
 {
     X509_REQ *request = X509_REQ_new ();
     gboolean made = request && X509_REQ_set_version (request, X509_REQ_VERSION_1) && X509_REQ_set_subject_name (request, subject)
-        && X509_REQ_set_pubkey (request, self->public);
+        && X509_REQ_set_pubkey (request, self->public) && copy_attributes (request, carrying);
     if (!made)
         crypto_fail (error, "making the certificate request");
     *tbs = made ? tbs_of (request, error) : NULL;
@@ -78,7 +87,7 @@ X509_REQ *
 token_key_request (TokenKey *self, X509_NAME *subject, const Secret *context_pin, GError **error)
 {
     g_autoptr(GBytes) tbs = NULL;
-    X509_REQ *request = token_key_request_new (self, subject, &tbs, error);
+    X509_REQ *request = token_key_request_new (self, subject, NULL, &tbs, error);
     if (request && token_key_request_sign (self, request, context_pin, error))
         return request;
     X509_REQ_free (request);

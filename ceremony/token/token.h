@@ -86,8 +86,8 @@ gboolean token_key_unique (TokenKey *self, json_t **found, GError **error);
  * @context_pin: for always-authenticate keys, else NULL. @mechanism and @hash get static names. Verified with the public key before it is returned. */
 GBytes *token_key_sign (TokenKey *self, const void *data, gsize len, const Secret *context_pin, const char **mechanism, const char **hash, GError **error);
 gboolean token_key_always_authenticate (TokenKey *self);
-/* The CSR (PKCS#10) of @subject for this key, not signed yet; @tbs gets the bytes that the signature is over, so that they can be journaled before. X509_REQ_free. */
-X509_REQ *token_key_request_new (const TokenKey *self, X509_NAME *subject, GBytes **tbs, GError **error);
+/* The CSR (PKCS#10) of @subject for this key, not signed yet, with the attributes of @carrying (another request; may be NULL); @tbs gets the bytes that the signature is over, so that they can be journaled before. X509_REQ_free. */
+X509_REQ *token_key_request_new (const TokenKey *self, X509_NAME *subject, X509_REQ *carrying, GBytes **tbs, GError **error);
 /* Signs it as token_key_sign does, after token_key_unique; verified as a whole with the plain public key. */
 gboolean  token_key_request_sign (TokenKey *self, X509_REQ *request, const Secret *context_pin, GError **error);
 /* Both at once. */

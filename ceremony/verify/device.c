@@ -3,6 +3,7 @@
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include "ceremony/attest/attest.h"
+#include "ceremony/attest/request.h"
 #include "ceremony/token/evidence.h"
 #include "ceremony/verify/checks.h"
 #include "ceremony/verify/keycheck.h"
@@ -175,11 +176,11 @@ compare_result (Context *c, const Event *read, const AttestResult *result)
     flaw (c, CHECK_FAIL, read, "the journal's result of the attestation says more than its files give");
 }
 
-/* DER of the request, where it was made before the attestation was judged. */
+/* DER of the request; NULL where there is none that can be read. */
 static GBytes *
-request_before (Context *c, const Event *read)
+request_der (Context *c)
 {
-    g_autoptr(GBytes) pem = event_before (c, "request.made", read->seq) ? asice_read (c->asice, "key/request.csr", 256 * 1024, NULL) : NULL;
+    g_autoptr(GBytes) pem = asice_find (c->asice, "key/request.csr") ? asice_read (c->asice, "key/request.csr", 256 * 1024, NULL) : NULL;
     BIO *bio = pem ? BIO_new_mem_buf (g_bytes_get_data (pem, NULL), (int) g_bytes_get_size (pem)) : NULL;
     X509_REQ *request = bio ? PEM_read_bio_X509_REQ (bio, NULL, NULL, NULL) : NULL;
     unsigned char *der = NULL;
@@ -193,11 +194,17 @@ request_before (Context *c, const Event *read)
     return bytes;
 }
 
+/* The same, where it was made before the attestation was judged. */
+static GBytes *
+request_before (Context *c, const Event *read)
+{
+    return event_before (c, "request.made", read->seq) ? request_der (c) : NULL;
+}
+
 /* Judged anew, by the anchors that the reviewer has now, as of the time the ceremony was held. NULL: it can't be. */
 static AttestResult *
-judge_again (Context *c, const Event *read, const AttestAnchors *anchors, GError **error)
+judge_again (Context *c, const Event *read, GPtrArray *inputs, const AttestAnchors *anchors, GError **error)
 {
-    g_autoptr(GPtrArray) inputs = attested_inputs (c, read);
     g_autoptr(GBytes) challenge = c->given ? hex_decode (member (c->given->data, "challenge"), NULL) : NULL, request = request_before (c, read);
     guint8 spki[SHA256_LEN];
 
@@ -226,23 +233,71 @@ add_activation (Context *c, AttestAnchors *anchors)
         attest_anchors_add_activation (anchors, name, g_bytes_get_data (ek, NULL));
 }
 
+static gboolean
+same_device (const AttestResult *a, const AttestResult *b)
+{
+    return g_strcmp0 (a->vendor, b->vendor) == 0 && g_strcmp0 (a->model, b->model) == 0 && g_strcmp0 (a->serial, b->serial) == 0 && g_strcmp0 (a->firmware, b->firmware) == 0;
+}
+
+/* What the request carries, judged by itself as a CA will that gets nothing but the request; it must say what the evidence that was collected says. Evidence that is merely
+ * without the upper part of its chain, and is part of what was collected, is a warning. @collected may be NULL. */
+static AttestResult *
+judge_carried (Context *c, GBytes *csr, const AttestAnchors *anchors, const AttestResult *collected, GPtrArray *files)
+{
+    const Event *made = event_last (c, "request.made");
+    g_autoptr(GPtrArray) none = attest_inputs_new ();
+    g_autoptr(GBytes) challenge = c->given ? hex_decode (member (c->given->data, "challenge"), NULL) : NULL;
+    g_autoptr(GError) error = NULL;
+    AttestResult *carried;
+    guint8 spki[SHA256_LEN];
+
+    sha256 (g_bytes_get_data (c->spki, NULL), g_bytes_get_size (c->spki), spki);
+    carried = attest_verify (none, csr, spki, challenge, anchors, &error);
+    if (!carried)
+        flaw (c, CHECK_FAIL, made, "what the request carries: %s", error->message);
+    else if (carried->genuine && collected && collected->genuine && !same_device (carried, collected))
+        flaw (c, CHECK_FAIL, made, "the request carries the attestation of another device than the one whose evidence was collected");
+    else if (!carried->genuine)
+        flaw (c, collected && collected->genuine && request_carries_only (csr, files) ? CHECK_WARN : CHECK_FAIL, made, "the evidence that the request carries is refused by itself: %s",
+              carried->reason);
+    return carried;
+}
+
+/* The request's evidence, where it carries some; and that the journal says so. NULL: none. */
+static AttestResult *
+judge_request (Context *c, const AttestAnchors *anchors, const AttestResult *collected, GPtrArray *files)
+{
+    const Event *made = event_last (c, "request.made");
+    g_autoptr(GBytes) csr = request_der (c);
+    RequestForm form = csr ? request_carries (csr) : REQUEST_PLAIN;
+    const char *told = made ? member (made->data, "attestation") : "";
+
+    if (*told && !g_str_equal (told, request_form_word (form)))
+        flaw (c, CHECK_FAIL, made, "the journal says that the request carries evidence of the form '%s', and it carries '%s'", told, request_form_word (form));
+    return form == REQUEST_PLAIN ? NULL : judge_carried (c, csr, anchors, collected, files);
+}
+
 static CheckResult
 judge_attestation (Context *c, const Event *read)
 {
     g_autoptr(GError) error = NULL;
     g_autoptr(AttestAnchors) anchors = c->options->vendors_path ? attest_anchors_load_with (c->options->vendors_path, c->options->vendors_dir, &error) : NULL;
+    g_autoptr(GPtrArray) files = NULL;
     g_autoptr(AttestResult) result = NULL;
 
     if (!anchors)
         return unreached (c, "no list of vendors' keys could be read: %s", error ? error->message : "none was given");
     add_activation (c, anchors);
     attest_anchors_set_time (anchors, read->time);
-    result = judge_again (c, read, anchors, &error);
+    files = attested_inputs (c, read);
+    result = judge_again (c, read, files, anchors, &error);
     if (!result) {
         flaw (c, CHECK_FAIL, read, "%s", error->message);
     } else {
+        g_autoptr(AttestResult) carried = NULL;
         judge_result (c, read, result);
         compare_result (c, read, result);
+        carried = judge_request (c, anchors, result, files);
         if (c->worst != CHECK_FAIL)
             tell_device (c, result);
     }
@@ -251,6 +306,31 @@ judge_attestation (Context *c, const Event *read)
     return done (c, "%s attests that the key was generated in %s%s%s and can't leave it%s", result ? result->vendor : "", result && result->model ? result->model : "a device of its",
                  result && result->serial ? ", serial number " : "", result && result->serial ? result->serial : "",
                  result && result->challenge == ATTEST_TRUE ? ", in answer to this challenge" : "");
+}
+
+/* Nothing was collected, and the request carries evidence all the same: it counts for what it is. */
+static CheckResult
+judge_carried_alone (Context *c)
+{
+    const Event *made = event_last (c, "request.made");
+    g_autoptr(GError) error = NULL;
+    g_autoptr(AttestAnchors) anchors = c->options->vendors_path ? attest_anchors_load_with (c->options->vendors_path, c->options->vendors_dir, &error) : NULL;
+    g_autoptr(AttestResult) carried = NULL;
+
+    if (!anchors)
+        return unreached (c, "no list of vendors' keys could be read: %s", error ? error->message : "none was given");
+    attest_anchors_set_time (anchors, made ? made->time : c->opened->time);
+    carried = judge_request (c, anchors, NULL, NULL);
+    if (carried && made)
+        judge_result (c, made, carried);
+    c->outcome->fixed = TRUE;
+    if (c->worst == CHECK_FAIL && attributes_worthless (c))
+        flaw (c, CHECK_FAIL, event_first (c, "token.found"), "and attributes of this module are the operator's word");
+    if (carried && c->worst != CHECK_FAIL)
+        tell_device (c, carried);
+    cite (c, made);
+    return done (c, "%s attests, in the request itself, that the key was generated in %s%s%s and can't leave it", carried ? carried->vendor : "",
+                 carried && carried->model ? carried->model : "a device of its", carried && carried->serial ? ", serial number " : "", carried && carried->serial ? carried->serial : "");
 }
 
 /* An act that found no evidence says so by an empty list: that is none. */
@@ -266,11 +346,15 @@ CheckResult
 check_attestation (Context *c)
 {
     const Event *read = evidence_read_in (c);
+    g_autoptr(GBytes) csr = request_der (c);
+    gboolean carries = csr && request_carries (csr) != REQUEST_PLAIN;
 
-    if (read && !c->key)
+    if ((read || carries) && !c->key)
         return unreached (c, "not reached: key.match failed");
     if (read)
         return judge_attestation (c, read);
+    if (carries && count_files (c) == 0)
+        return judge_carried_alone (c);
     c->outcome->fixed = count_files (c) > 0 || attributes_worthless (c);
     if (count_files (c) > 0)
         flaw (c, CHECK_FAIL, NULL, "files lie under key/attestation that the journal doesn't tell of");

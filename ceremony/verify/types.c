@@ -38,7 +38,7 @@ static const TypeInfo types[] = {
     { "key.using", "appliance", "use:i purpose:s digest:x?" },
     { "key.used", "appliance", "use:i signature_sha256:h" },
     { "possession.proved", "appliance", "n:i nonce:x checkpoint:o text_sha256:h signature_sha256:h mechanism:s hash:s" },
-    { "request.made", "appliance", "csr_sha256:h spki_sha256:h subject:s" },
+    { "request.made", "appliance", "csr_sha256:h spki_sha256:h subject:s attestation:s?" },
     { "request.countersigned", "appliance", "csr_sha256:h spki_sha256:h signature_sha256:h declaration_sha256:h signer:o signed_at:s service:o authentication:s module:o how:s" },
     { "token.removed", "appliance", "observed:a" },
     { "token.returned", "appliance", "observed:a serial:s" },

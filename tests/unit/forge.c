@@ -71,9 +71,14 @@ vendors_make (const ForgeWorld *w)
     char *path = g_build_filename (w->dir, "vendors.yaml", NULL);
     guint8 *der = NULL;
     int len = i2d_PUBKEY (w->ca->key, &der);
-    g_autofree char *spki = base64_encode (der, len);
-    g_autofree char *text = g_strdup_printf ("anchors:\n  - {vendor: Forged, use: yubikey-piv, name: \"CN=Forged Root\", spki: \"%s\", source: \"https://example.com/\"}\n", spki);
+    g_autofree char *spki = base64_encode (der, len), *maker = NULL, *text = NULL;
 
+    OPENSSL_free (der);
+    der = NULL;
+    len = i2d_PUBKEY (w->maker, &der);
+    maker = base64_encode (der, len);
+    text = g_strdup_printf ("anchors:\n  - {vendor: Forged, use: yubikey-piv, name: \"CN=Forged Root\", spki: \"%s\", source: \"https://example.com/\"}\n"
+                            "  - {vendor: Forged, use: yubikey-piv, name: \"CN=Yubico PIV Root CA Forged\", spki: \"%s\", source: \"https://example.com/\"}\n", spki, maker);
     OPENSSL_free (der);
     g_assert_true (g_file_set_contents (path, text, -1, NULL));
     return path;
@@ -107,6 +112,7 @@ forge_world_new (void)
     write_pem (trust, "service", w->service->cert, NULL);
     w->trust = trust_load (trust, &error);
     g_assert_no_error (error);
+    w->maker = EVP_EC_gen ("P-256");
     w->vendors = vendors_make (w);
     w->modules = g_build_filename (w->dir, "modules.yaml", NULL);
     g_assert_true (g_file_set_contents (w->modules, modules_yaml, -1, NULL));
@@ -118,6 +124,7 @@ forge_world_free (ForgeWorld *w)
 {
     g_assert_true (file_remove_tree (w->dir, NULL));
     EVP_PKEY_free (w->note_private);
+    EVP_PKEY_free (w->maker);
     signer_free (w->appliance);
     signer_free (w->witness);
     signer_free (w->ca);
@@ -184,14 +191,6 @@ policy_make (const char *changes)
         if (g_str_has_prefix (changed[j], "levels"))
             g_string_append_printf (text, "%s\n", changed[j]);
     return g_string_free (text, FALSE);
-}
-
-static char *
-script_make (const char *more)
-{
-    const char *at = strstr (script_yaml, "  - {id: unplug");
-
-    return g_strdup_printf ("%.*s%s%s", (int) (at - script_yaml), script_yaml, more ? more : "", at);
 }
 
 static char *
@@ -742,7 +741,7 @@ bio_bytes (BIO *bio)
 }
 
 static X509_REQ *
-make_request (EVP_PKEY *key)
+make_request_with (Forge *f, EVP_PKEY *key)
 {
     X509_REQ *request = X509_REQ_new ();
     X509_NAME *name = X509_REQ_get_subject_name (request);
@@ -751,15 +750,23 @@ make_request (EVP_PKEY *key)
     for (gsize i = 0; i < G_N_ELEMENTS (parts); i++)
         X509_NAME_add_entry_by_txt (name, parts[i][0], MBSTRING_UTF8, (const guint8 *) parts[i][1], -1, -1, 0);
     X509_REQ_set_pubkey (request, key);
+    if (f && f->on_request)
+        f->on_request (f, request);
     g_assert_cmpint (X509_REQ_sign (request, key, EVP_sha256 ()), >, 0);
     return request;
+}
+
+G_GNUC_UNUSED static X509_REQ *
+make_request (EVP_PKEY *key)
+{
+    return make_request_with (NULL, key);
 }
 
 static void
 act_request (Forge *f)
 {
     EVP_PKEY *key = f->other_request_key ? EVP_EC_gen ("P-256") : f->key;
-    X509_REQ *request = make_request (key);
+    X509_REQ *request = make_request_with (f, key);
     BIO *csr = BIO_new (BIO_s_mem ()), *public = BIO_new (BIO_s_mem ());
     const ASN1_BIT_STRING *bits;
     guint8 *der = NULL, *spki = NULL;
@@ -781,6 +788,13 @@ act_request (Forge *f)
     X509_REQ_free (request);
     if (f->other_request_key)
         EVP_PKEY_free (key);
+}
+
+static void
+act_attest (Forge *f)
+{
+    if (f->on_attest)
+        f->on_attest (f);
 }
 
 static const char facts_yaml[] =
@@ -877,7 +891,7 @@ static const struct { const char *act; void (*carry_out) (Forge *f); } forge_act
     { "consent", act_consent }, { "identify", act_identify }, { "clock", act_clock }, { "represent", act_represent }, { "select-token", act_select_token },
     { "show-token", act_show_token }, { "inventory", act_inventory }, { "absent", act_absent }, { "open", act_open }, { "challenge", act_challenge },
     { "liveness", act_liveness }, { "generate", act_generate }, { "attributes", act_attributes }, { "prove", act_prove }, { "request", act_request },
-    { "countersign", act_countersign }, { "unplug", act_unplug }, { "fingerprint", act_fingerprint },
+    { "attest", act_attest }, { "countersign", act_countersign }, { "unplug", act_unplug }, { "fingerprint", act_fingerprint },
 };
 
 static void
@@ -1054,12 +1068,15 @@ decide_on (Forge *f, const char *path)
     g_assert_no_error (error);
 }
 
+/* The script, with the steps that not every ceremony has. */
 static char *
-script_with_countersign (void)
+script_make (const Forge *f)
 {
-    const char *unplug = strstr (script_yaml, "  - {id: unplug");
+    const char *request = strstr (script_yaml, "  - {id: request"), *unplug = strstr (script_yaml, "  - {id: unplug");
 
-    return g_strdup_printf ("%.*s  - {id: countersign, title: Countersign, act: countersign}\n%s", (int) (unplug - script_yaml), script_yaml, unplug);
+    return g_strdup_printf ("%.*s%s%.*s%s%s%s", (int) (request - script_yaml), script_yaml, f->on_attest ? "  - {id: attest, title: Attest, act: attest}\n" : "",
+                            (int) (unplug - request), request, f->countersigned ? "  - {id: countersign, title: Countersign, act: countersign}\n" : "",
+                            f->more_steps ? f->more_steps : "", unplug);
 }
 
 char *
@@ -1069,7 +1086,7 @@ forge_bundle (Forge *f)
     g_autoptr(GError) error = NULL;
     g_autoptr(json_t) evidence = NULL;
 
-    f->script = f->countersigned ? script_with_countersign () : script_make (f->more_steps);
+    f->script = script_make (f);
     f->script_parsed = script_parse ("script.yaml", f->script, strlen (f->script), &error);
     g_assert_no_error (error);
     if (f->countersigned && !f->countersigned_late)

@@ -12,6 +12,7 @@ typedef struct {                        /* who is who; made once a program */
     Signer     *appliance, *witness, *ca, *reviewer, *service, *stranger;
     Trust      *trust;                  /* believes all but the stranger */
     char       *vendors;                /* vendors' keys, none of which anybody has */
+    EVP_PKEY   *maker;                  /* of a YubiKey root that the vendors' keys hold */
     char       *modules;                /* a list of suitable modules that knows the forger's token */
     const char *origin_domain;
 } ForgeWorld;
@@ -37,6 +38,8 @@ struct Forge {
     void      (*on_step) (Forge *f, const char *act);                  /* when a step is about to be done: add events by forge_emit */
     void      (*on_files) (Forge *f, GPtrArray *items);                /* before the appliance signs: AsiceItem */
     void      (*on_order) (Forge *f, json_t *order);                   /* before the CA signs */
+    void      (*on_attest) (Forge *f);                                 /* where set, the script has the act attest before the request: this is it */
+    void      (*on_request) (Forge *f, X509_REQ *request);             /* before the key signs it: add attributes */
     void      (*on_statement) (Forge *f, json_t *statement);           /* before the witness signs */
     const char *policy;                 /* further lines of policy.yaml, replacing these keys' defaults */
     const char *more_steps;             /* further steps of the script, before the unplugging; their acts are the hook on_step */

@@ -1,5 +1,6 @@
 /* Attestations that no vendor ever made, under anchors of our own with the vendors' names: each kind first genuine, then with one thing wrong. */
 #include "attest-made.h"
+#include "ceremony/attest/request.h"
 #include <gio/gio.h>
 #include <openssl/pkcs7.h>
 
@@ -678,6 +679,114 @@ test_csr_attribute (void)
     }
 }
 
+/* ---- evidence put into a request ---- */
+
+/* DER of a request for @subject_key, signed by it, that carries what @form makes of @inputs (taken); NULL where it can't, and @why is its reason. */
+static GBytes *
+carrying (RequestForm form, GPtrArray *inputs, EVP_PKEY *about, EVP_PKEY *subject_key, const char *why)
+{
+    g_autoptr (GPtrArray) owned = inputs;
+    g_autoptr (GBytes) spki = pki_spki (about);
+    g_autoptr (GError) error = NULL;
+    X509_REQ *template = request_carrying (form, owned, spki, &error), *req = X509_REQ_new ();
+    guint8 *der = NULL;
+    if (!template) {
+        if (!why || !strstr (error->message, why))
+            g_error ("%s", error->message);
+        X509_REQ_free (req);
+        return NULL;
+    }
+    g_assert_null (why);
+    g_assert_cmpint (X509_REQ_get_attr_count (template), ==, 1);
+    X509_REQ_add1_attr (req, X509_REQ_get_attr (template, 0));
+    X509_REQ_set_pubkey (req, subject_key);
+    g_assert_cmpint (X509_REQ_sign (req, subject_key, EVP_sha256 ()), >, 0);
+    int n = i2d_X509_REQ (req, &der);
+    GBytes *bytes = g_bytes_new (der, (gsize) n);
+    OPENSSL_free (der);
+    X509_REQ_free (req);
+    X509_REQ_free (template);
+    return bytes;
+}
+
+static GPtrArray *
+only (GBytes *csr)
+{
+    GPtrArray *inputs = attest_inputs_new ();
+    pki_give (inputs, "csr", csr);
+    return inputs;
+}
+
+static AttestAnchors *
+anchors_of (const char *use, const char *name, EVP_PKEY *key_of)
+{
+    g_autoptr (GString) yaml = g_string_new (NULL);
+    pki_anchor (yaml, use, name, key_of);
+    return pki_anchors (yaml);
+}
+
+/* The request alone is found and judged; for another key it is refused; and it says what it carries. */
+static void
+test_request_forms (void)
+{
+    g_autoptr (AttestAnchors) a = piv_anchors (), hsms = anchors_of ("yubihsm2", "CN=Yubico YubiHSM Root CA", root);
+    for (RequestForm form = REQUEST_YUBICO; form <= REQUEST_IETF; form++) {
+        g_autoptr (GBytes) csr = carrying (form, piv (&(Piv) { 0 }), key, key, NULL), plain = pki_csr (key);
+        g_assert_cmpint (request_carries (csr), ==, form);
+        g_assert_cmpint (request_carries (plain), ==, REQUEST_PLAIN);
+        g_assert_cmpstr (request_form_word (form), ==, form == REQUEST_YUBICO ? "yubico" : "ietf");
+        g_autoptr (AttestResult) r = pki_expect_at (__func__, __LINE__, only (g_bytes_ref (csr)), a, NULL);
+        g_assert_cmpint (r->matches_csr, ==, ATTEST_TRUE);
+        g_assert_cmpstr (r->vendor, ==, "Yubico");
+        pki_expect (only (carrying (form, piv (&(Piv) { 0 }), key, stranger, NULL)), a, "isn't the request's key");
+        pki_expect (only (carrying (form, piv (&(Piv) { .firmware = "050102" }), key, key, NULL)), a, NULL);
+        g_autoptr (GPtrArray) same = piv (&(Piv) { 0 }), none = attest_inputs_new (), collected = piv (&(Piv) { 0 });
+        g_autoptr (GBytes) second = carrying (form, same, key, key, NULL);
+        same = NULL;
+        g_assert_false (request_carries_only (second, none));
+        g_assert_false (request_carries_only (second, collected));      /* another making of it: the serial numbers differ */
+        g_assert_true (request_carries_only (plain, none));
+        g_assert_null (carrying (form, attest_inputs_new (), key, key, form == REQUEST_YUBICO ? "no YubiKey's attestation" : "neither a certificate"));
+        g_assert_null (carrying (form, piv (&(Piv) { 0 }), stranger, key, form == REQUEST_YUBICO ? "no YubiKey's attestation" : "neither a certificate"));
+    }
+    g_assert_null (carrying (REQUEST_YUBICO, hsm (&(Hsm) { 0 }), key, key, "Yubico's extensions hold nothing else"));
+    pki_expect (only (carrying (REQUEST_IETF, hsm (&(Hsm) { 0 }), key, key, NULL)), hsms, NULL);
+    g_assert_cmpint (request_form ("none"), ==, REQUEST_PLAIN);
+    g_assert_cmpint (request_form ("IETF"), ==, -1);
+}
+
+/* What a request carries is what was collected, and nothing else. */
+static void
+test_request_within (void)
+{
+    for (RequestForm form = REQUEST_YUBICO; form <= REQUEST_IETF; form++) {
+        g_autoptr (GPtrArray) collected = piv (&(Piv) { 0 });
+        g_autoptr (GBytes) csr = carrying (form, g_ptr_array_ref (collected), key, key, NULL);
+        g_assert_true (request_carries_only (csr, collected));
+        g_ptr_array_set_size (collected, 1);
+        g_assert_false (request_carries_only (csr, collected));
+    }
+}
+
+/* A TPM's certification in the draft's attribute: the attestation key goes with it. */
+static void
+test_request_tpm (void)
+{
+    g_autoptr (AttestAnchors) a = anchors_of ("tpm2-ak", "CN=AK", device);
+    g_autoptr (GBytes) challenge = g_bytes_new ("challenge", 9);
+    pki_expect (tpm (&(Tpm) { 0 }), a, NULL);
+    g_autoptr (GBytes) csr = carrying (REQUEST_IETF, tpm (&(Tpm) { 0 }), key, key, NULL);
+    pki_expect (only (g_bytes_ref (csr)), a, NULL);
+    g_assert_cmpint (request_carries (csr), ==, REQUEST_IETF);
+    pki_expect (only (carrying (REQUEST_IETF, tpm (&(Tpm) { 0 }), key, stranger, NULL)), a, "isn't the request's key");
+    pki_expect (only (carrying (REQUEST_IETF, tpm (&(Tpm) { .flip = TRUE }), key, key, NULL)), a, "no key among the files signed");
+    g_assert_null (carrying (REQUEST_IETF, tpm (&(Tpm) { .no_signature = TRUE }), key, key, "neither a certificate"));
+    g_assert_null (carrying (REQUEST_YUBICO, tpm (&(Tpm) { 0 }), key, key, "no YubiKey's attestation"));
+    g_autoptr (GPtrArray) collected = tpm (&(Tpm) { 0 });
+    g_autoptr (GBytes) again = carrying (REQUEST_IETF, g_ptr_array_ref (collected), key, key, NULL);
+    g_assert_true (request_carries_only (again, collected));
+}
+
 int
 main (int argc, char **argv)
 {
@@ -703,6 +812,9 @@ main (int argc, char **argv)
     g_test_add_func ("/attest/made/anchors", test_anchor_files);
     g_test_add_func ("/attest/made/request", test_request);
     g_test_add_func ("/attest/made/csr-attribute", test_csr_attribute);
+    g_test_add_func ("/attest/made/request-forms", test_request_forms);
+    g_test_add_func ("/attest/made/request-within", test_request_within);
+    g_test_add_func ("/attest/made/request-tpm", test_request_tpm);
     int status = g_test_run ();
     EVP_PKEY_free (root);
     EVP_PKEY_free (device);

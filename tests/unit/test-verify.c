@@ -2,6 +2,8 @@
 #include <string.h>
 #include "ceremony/base/errors.h"
 #include "ceremony/report/report.h"
+#include "ceremony/attest/request.h"
+#include "attest-pki.h"
 #include "forge.c"
 
 static ForgeWorld *world;
@@ -311,6 +313,132 @@ declaration_swapped_facts_given (Forge *f)
     declaration_swapped_given (f);
     f->on_facts = module_other_number_facts;
 }
+
+/* ---- a device's evidence in the request ---- */
+
+static GPtrArray *collected, *carried;      /* AttestInput: what the act collected, what the request carries */
+
+/* A YubiKey's attestation of @key. The forger's token has a serial number that no YubiKey has, so these are old ones that tell none. */
+static GPtrArray *
+yubikey (Forge *f, EVP_PKEY *key, const char *firmware)
+{
+    const Ext ext[] = { { "1.3.6.1.4.1.41482.3.3", firmware, FALSE }, { "1.3.6.1.4.1.41482.3.8", "0201", FALSE }, { 0 } };
+    EVP_PKEY *device = pki_ec ();
+    GPtrArray *inputs = attest_inputs_new ();
+
+    pki_give (inputs, "leaf.der", pki_cert (&(CertSpec) { .subject = "CN=YubiKey PIV Attestation 9c", .issuer = "CN=Yubico PIV Attestation", .key = key, .signer = device, .ext = ext }));
+    pki_give (inputs, "f9.der", pki_cert (&(CertSpec) { .subject = "CN=Yubico PIV Attestation", .issuer = "CN=Yubico PIV Root CA Forged", .key = device, .signer = f->world->maker,
+                                                        .basic = "critical,CA:TRUE,pathlen:0" }));
+    EVP_PKEY_free (device);
+    return inputs;
+}
+
+static void
+add_carried (Forge *f, X509_REQ *request, RequestForm form, EVP_PKEY *about)
+{
+    g_autoptr(GBytes) spki = pki_spki (about);
+    g_autoptr(GError) error = NULL;
+    X509_REQ *template = request_carrying (form, carried, spki, &error);
+
+    g_assert_no_error (error);
+    X509_REQ_add1_attr (request, X509_REQ_get_attr (template, 0));
+    X509_REQ_free (template);
+}
+
+static void
+evidence_forget (void)
+{
+    g_clear_pointer (&collected, g_ptr_array_unref);
+    g_clear_pointer (&carried, g_ptr_array_unref);
+}
+
+/* The act attest: what it collected, with the result that its files give. */
+static void
+tell_collected (Forge *f)
+{
+    g_autoptr(AttestAnchors) anchors = attest_anchors_load (f->world->vendors, NULL);
+    g_autoptr(GBytes) spki = pki_spki (f->key), challenge = g_bytes_new (f->challenge, 8);
+    g_autoptr(AttestResult) result = NULL;
+    json_t *files = json_array ();
+    guint8 digest[32];
+
+    sha256 (g_bytes_get_data (spki, NULL), g_bytes_get_size (spki), digest);
+    attest_anchors_set_time (anchors, f->base + f->mono);
+    result = attest_verify (collected, NULL, digest, challenge, anchors, NULL);
+    g_assert_true (result->genuine);
+    for (guint i = 0; i < collected->len; i++) {
+        const AttestInput *input = collected->pdata[i];
+        g_autofree char *hash = sha256_hex (g_bytes_get_data (input->bytes, NULL), g_bytes_get_size (input->bytes)), *name = g_strconcat ("key/attestation/", input->name, NULL);
+        json_array_append_new (files, json_pack ("{s:s, s:s}", "name", input->name, "sha256", hash));
+        put (f->items, name, g_bytes_ref (input->bytes));
+    }
+    forge_emit (f, "attestation.read", "appliance", json_pack ("{s:o, s:o}", "files", files, "result", attest_result_json (result)));
+}
+
+static void
+collect (Forge *f)
+{
+    evidence_forget ();
+    collected = yubikey (f, f->key, "050204");
+    carried = g_ptr_array_ref (collected);
+    tell_collected (f);
+}
+
+static void carry_yubico (Forge *f, X509_REQ *request) { add_carried (f, request, REQUEST_YUBICO, f->key); }
+static void carry_ietf (Forge *f, X509_REQ *request) { add_carried (f, request, REQUEST_IETF, f->key); }
+static void carry_nothing (Forge *f, X509_REQ *request) { }
+
+static void
+carry_other_device (Forge *f, X509_REQ *request)
+{
+    g_ptr_array_unref (carried);
+    carried = yubikey (f, f->key, "050403");
+    add_carried (f, request, REQUEST_YUBICO, f->key);
+}
+
+/* Somebody else's genuine attestation, grafted onto this request. */
+static void
+carry_other_key (Forge *f, X509_REQ *request)
+{
+    EVP_PKEY *other = pki_ec ();
+
+    g_ptr_array_unref (carried);
+    carried = yubikey (f, other, "050204");
+    add_carried (f, request, REQUEST_IETF, other);
+    EVP_PKEY_free (other);
+}
+
+/* Nobody collected anything. */
+static void
+carry_alone (Forge *f, X509_REQ *request)
+{
+    evidence_forget ();
+    carried = yubikey (f, f->key, "050204");
+    add_carried (f, request, REQUEST_IETF, f->key);
+}
+
+static void
+carry_stranger (Forge *f, X509_REQ *request)
+{
+    EVP_PKEY *keep = f->world->maker;
+
+    f->world->maker = pki_ec ();
+    carry_alone (f, request);
+    EVP_PKEY_free (f->world->maker);
+    f->world->maker = keep;
+}
+
+EVENT_LIE (tells_yubico, "request.made", SET ("attestation", json_string ("yubico")))
+EVENT_LIE (tells_ietf, "request.made", SET ("attestation", json_string ("ietf")))
+
+#define CARRIES(name, collects, tells) static void name##_in (Forge *f) { f->on_attest = collects; f->on_request = name; f->on_event = tells; }
+CARRIES (carry_yubico, collect, tells_yubico)
+CARRIES (carry_ietf, collect, tells_ietf)
+CARRIES (carry_alone, NULL, NULL)
+CARRIES (carry_stranger, NULL, NULL)
+CARRIES (carry_other_device, collect, NULL)
+CARRIES (carry_other_key, collect, NULL)
+CARRIES (carry_nothing, collect, NULL)
 
 EVENT_LIE (service_told_otherwise, "request.countersigned", SET ("authentication", json_string ("server-to-server")))
 EVENT_LIE (method_other, "ceremony.opened", SET ("method", json_string ("6.2.7.4.2-6")))
@@ -995,6 +1123,12 @@ static const Lie lies[] = {
     { "declared module unknown", "service.module", "doesn't know", WARNS, "", .prepare = module_unknown },
     { "declared module of another certificate", "service.module", "declaration names 7", WARNS, "", .prepare = module_other_number },
     { "declared module of another maker", "service.module", "doesn't know", WARNS, "", .prepare = module_other_vendor },
+    { "request carries another device's attestation", "attestation", "another device", FAILS, "", .prepare = carry_other_device_in, .on_event = tells_yubico },
+    { "request carries another key's attestation", "attestation", "refused by itself: the attested key isn't the request's key", FAILS, "", .prepare = carry_other_key_in,
+      .on_event = tells_ietf },
+    { "request carries nothing", "attestation", "it carries 'none'", FAILS, "", .prepare = carry_nothing_in, .on_event = tells_yubico },
+    { "request carries another form", "attestation", "it carries 'yubico'", FAILS, "", .prepare = carry_yubico_in, .on_event = tells_ietf },
+    { "request carries a stranger's attestation", "attestation", "refused by itself", FAILS, "", .prepare = carry_stranger_in },
     { "held for another method", "order.matches", "method 6.2.7.4.2-7", FAILS, "", .prepare = countersigned, .on_event = method_other },
     { "signing service claimed", "order.matches", "method 6.2.7.4.2-6", FAILS, "", .on_event = method_seven },
     { "rehearsal", "rehearsal", "never evidence", FAILS, "", .prepare = as_rehearsal },
@@ -1067,13 +1201,15 @@ static void decided (Forge *f) { f->decided = TRUE; }
 static void
 test_truth (void)
 {
-    void (*const ways[]) (Forge *) = { NULL, decided, words_given, unplugged, countersigned };
+    void (*const ways[]) (Forge *) = { NULL, decided, words_given, unplugged, countersigned, carry_yubico_in, carry_ietf_in, carry_alone_in };
 
     for (gsize i = 0; i < G_N_ELEMENTS (ways); i++) {
         g_autoptr(Verdict) verdict = forge_and_judge (ways[i], world->trust, NULL, 0);
         assert_clean (verdict);
         g_assert_cmpstr (json_string_value (json_object_get (verdict->device, "serial")), ==, "0123456789");
         g_assert_cmpstr (json_string_value (json_object_get (verdict->key, "algorithm")), ==, "ec-p256");
+        if (i >= 5)
+            g_assert_cmpint (outcome (verdict, "attestation")->result, ==, CHECK_PASS);
     }
 }
 
@@ -1323,6 +1459,17 @@ test_table (void)
     }
 }
 
+/* The makers' attestations of these tests are of suitable devices. */
+static void
+list_yubikeys (void)
+{
+    FILE *file = fopen (world->modules, "a");
+
+    g_assert_nonnull (file);
+    fputs ("  - {vendor: Yubico, model: \"YubiKey*\", scheme: FIPS 140-3, certificate: \"6\", level: \"3\", state: active, source: \"https://example.com/6\"}\n", file);
+    fclose (file);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -1331,6 +1478,7 @@ main (int argc, char **argv)
     forge_quick (argv);
     g_test_init (&argc, &argv, NULL);
     world = forge_world_new ();
+    list_yubikeys ();
     g_test_add_func ("/verify/truth", test_truth);
     g_test_add_func ("/verify/evidence-only", test_evidence_only);
     g_test_add_func ("/verify/no-trust", test_no_trust);
@@ -1350,6 +1498,7 @@ main (int argc, char **argv)
         g_test_add_data_func (path, &lies[i], test_lie);
     }
     status = g_test_run ();
+    evidence_forget ();
     if (expired_service)
         signer_free (expired_service);
     forge_world_free (world);

@@ -35,5 +35,7 @@ gboolean act_fingerprint (Run *run, const ScriptStep *step, GError **error);
 gboolean act_deviations (Run *run, const ScriptStep *step, GError **error);
 gboolean act_close (Run *run, const ScriptStep *step, GError **error);
 
+/* The files that attestation.read tells of, as AttestInput, with the digests that it names; empty where there is no such event. */
+GPtrArray *act_evidence_files (Run *run, GError **error);
 /* Writes @bytes to @folder/@name in the ceremony's folder, in place of what an interrupted sitting left there. */
 gboolean act_write_in (const Run *run, const char *folder, const char *name, GBytes *bytes, GError **error);

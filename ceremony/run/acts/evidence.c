@@ -415,6 +415,30 @@ keep (Run *run, const Collecting *self, const AttestResult *result, GError **err
     return run_event (run, "attestation.read", "appliance", json_pack ("{s:O,s:o}", "files", files, "result", attest_result_json (result)), error);
 }
 
+GPtrArray *
+act_evidence_files (Run *run, GError **error)
+{
+    const Event *read = run_last_event (run, "attestation.read");
+    g_autoptr(GPtrArray) inputs = attest_inputs_new ();
+    const json_t *file;
+    gsize i;
+
+    json_array_foreach (json_object_get (read ? read->data : NULL, "files"), i, file) {
+        const char *name = cjson_str (file, "name", NULL);
+        g_autofree char *path = g_build_filename (run->folder, "key", "attestation", name, NULL), *hash = NULL;
+        g_autoptr(GBytes) bytes = file_read (path, ATTEST_MAX_INPUT_LEN, error);
+        if (bytes == NULL)
+            return NULL;
+        hash = sha256_hex (g_bytes_get_data (bytes, NULL), g_bytes_get_size (bytes));
+        if (g_strcmp0 (hash, cjson_str (file, "sha256", NULL)) != 0) {
+            g_set_error (error, BASE_ERROR, BASE_ERROR_REFUSED, "%s was changed since it was collected: note the deviation, and abort", path);
+            return NULL;
+        }
+        g_ptr_array_add (inputs, attest_input_new (name, bytes));
+    }
+    return g_steal_pointer (&inputs);
+}
+
 static gboolean
 collect_and_judge (Run *run, Collecting *self, const ScriptStep *step, GError **error)
 {

@@ -1,4 +1,5 @@
 /* Acts in which the new key signs: possession, the request, and possession again after the token was pulled out and put back. */
+#include "ceremony/attest/request.h"
 #include "ceremony/run/acts/acts.h"
 
 gboolean
@@ -19,14 +20,49 @@ act_prove (Run *run, const ScriptStep *step, GError **error)
     return TRUE;
 }
 
+/* What the script wants in the request of the evidence that was collected: @carrying stays NULL where there is none, or none that the form can hold. */
+static gboolean
+carry_evidence (Run *run, const ScriptStep *step, X509_REQ **carrying, RequestForm *form, GError **error)
+{
+    const char *word = g_hash_table_lookup (step->with, "attestation");
+    g_autoptr(GError) missing = NULL;
+    g_autoptr(GPtrArray) inputs = NULL;
+    g_autoptr(GBytes) spki = NULL;
+
+    *form = word ? (RequestForm) MAX (request_form (word), 0) : REQUEST_PLAIN;
+    if (*form == REQUEST_PLAIN)
+        return TRUE;
+    if ((inputs = act_evidence_files (run, error)) == NULL || (spki = token_key_spki (run->key, error)) == NULL)
+        return FALSE;
+    *carrying = request_carrying (*form, inputs, spki, &missing);
+    if (*carrying == NULL)
+        screen_say (run, MOOD_WARNING, "%s. It is made without.", missing->message);
+    return TRUE;
+}
+
+static gboolean
+make_request (Run *run, const ScriptStep *step, GError **error)
+{
+    X509_REQ *carrying = NULL;
+    RequestForm form;
+    gboolean ok = run_need_key (run, error) && carry_evidence (run, step, &carrying, &form, error)
+                  && run_request (run, carrying, carrying ? request_form_word (form) : NULL, error);
+
+    X509_REQ_free (carrying);
+    return ok;
+}
+
 gboolean
 act_request (Run *run, const ScriptStep *step, GError **error)
 {
     g_autofree char *detail = NULL;
+    const char *attestation;
 
-    if (!run_step_event (run, "request.made") && (!run_need_key (run, error) || !run_request (run, error)))
+    if (!run_step_event (run, "request.made") && !make_request (run, step, error))
         return FALSE;
-    detail = g_strdup_printf ("Name in the request: %s\nKey: %s, label %s", run->subject, run->algorithm, run->label);
+    attestation = cjson_str (run_step_event (run, "request.made")->data, "attestation", NULL);
+    detail = g_strdup_printf ("Name in the request: %s\nKey: %s, label %s%s%s", run->subject, run->algorithm, run->label, attestation ? "\nIt carries the device's evidence: " : "",
+                              attestation ? attestation : "");
     return run_continue (run, "request", "The certificate request is made. Compare the name.", detail, error);
 }
 
