@@ -109,7 +109,7 @@ $(B)/tests/fuzz/%: $(B)/obj/tests/fuzz/%.o $(if $(FUZZ),,$(B)/obj/tests/fuzz/sta
 	@mkdir -p $(@D)
 	$(call say,LD)
 	$(Q)$(CC) $(CFLAGS_ALL) $(if $(FUZZ),-fsanitize=fuzzer) $(LINKHARD) $^ -o $@ $(LD_CEREMONY)
-$(B)/tests/unit/test-token $(B)/tests/unit/test-run-faults $(B)/tests/unit/test-run-sweep $(B)/tests/unit/test-run-tokens: | $(B)/tests/lib/wrap-pkcs11.so
+$(B)/tests/unit/test-token $(B)/tests/unit/test-signer $(B)/tests/unit/test-run-faults $(B)/tests/unit/test-run-sweep $(B)/tests/unit/test-run-tokens: | $(B)/tests/lib/wrap-pkcs11.so
 # Preload libraries and wrapper PKCS#11 modules for tests.
 $(B)/tests/lib/%.so: tests/lib/%.c
 	@mkdir -p $(@D)

@@ -154,7 +154,7 @@ find_key (PKCS11_CERT *certs, unsigned n, const Wanted *wanted, PKCS11_CERT **ce
 static Signer *
 make_signer (Owner *self, const Wanted *wanted, GError **error)
 {
-    PKCS11_SLOT *slot = find_slot (self, error);
+    PKCS11_SLOT *slot = token_spare_session (self->token, error) ? find_slot (self, error) : NULL;
     PKCS11_CERT *certs = NULL, *cert = NULL;
     unsigned n = 0;
     if (slot == NULL)

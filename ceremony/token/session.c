@@ -238,6 +238,17 @@ token_ready (Token *self)
 }
 
 gboolean
+token_spare_session (Token *self, GError **error)
+{
+    CK_SESSION_HANDLE spare = NO_SESSION;
+    CK_RV rv = self->module->f->C_OpenSession (self->slot, CKF_SERIAL_SESSION, NULL, NULL, &spare);
+    if (rv != CKR_OK)
+        return ckr_fail (error, rv, "opening one more session with the token");
+    self->module->f->C_CloseSession (spare);
+    return TRUE;
+}
+
+gboolean
 token_need_session (Token *self, GError **error)
 {
     if (self->session != NO_SESSION)

@@ -52,6 +52,9 @@ gboolean token_logged_in (Token *self);
 /* Asks the module: the session is alive, and where there was a login it still holds. FALSE after the token was pulled out, or logged us out by itself. */
 gboolean    token_ready (Token *self);
 
+/* Whether the token gives one more session beside ours: asked before libp11 is let loose on it, which waits for ever where it gets none (0.4.12). */
+gboolean    token_spare_session (Token *self, GError **error);
+
 /* What the token holds: {"private_keys":n,"public_keys":n,"certificates":n,"secret_keys":n,"data":n,"logged_in":bool,"truncated":bool,
  * "objects":[{"class","label","id":"hex","key_type","subject"?,"spki_sha256"?,"unread"?:{name:CKR}}]}; at most 500 objects. Before the login a token hides its private ones. */
 json_t *token_inventory (Token *self, GError **error);

@@ -11,6 +11,7 @@
  *   slow C_GenerateKeyPair 2000 it takes 2 seconds longer
  *   remove                      no token in any slot; sessions die (remove-mode session: CKR_SESSION_HANDLE_INVALID instead of CKR_DEVICE_REMOVED;
  *                               remove-mode silent: likewise, but the slots go on saying that their tokens are there)
+ *   remove-at 57                likewise from the 57th call of all on
  *   slot-events                 C_WaitForSlotEvent tells once of each removal and return
  *   lie 0x163 00                that attribute reads as these bytes, of private keys and all else; "lie 0x163 none": CKR_ATTRIBUTE_TYPE_INVALID,
  *                               "lie 0x163 unavailable": a length of CK_UNAVAILABLE_INFORMATION
@@ -142,7 +143,8 @@ lose_sessions (void)
 static void
 notice_removal (void)
 {
-    int removed = says ("remove");
+    char rest[128];
+    int removed = says ("remove") || (line ("remove-at", 0, rest) && calls_all >= strtoul (rest, NULL, 10));
     if (removed && !was_removed)
         lose_sessions ();
     event_due |= removed != was_removed;

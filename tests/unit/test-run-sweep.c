@@ -1,7 +1,7 @@
-/* Every PKCS#11 call of a whole ceremony, unplugging included, fails once: refused at the door, or carried out and its answer lost. Whichever it is, the act
- * can be tried again, the ceremony comes to its end, and verify judges its bundle as one where nothing failed. Each ceremony is a process of its own, so that
- * a crash or a leak (in the build with AddressSanitizer) is that call's. `make check` takes a sample that holds each function once; with -m slow or
- * CEREMONY_SLOW=1 it is every call, both ways. */
+/* Every PKCS#11 call of a whole ceremony, unplugging included, fails once: refused at the door, or carried out and its answer lost; and the token is pulled out
+ * at every fifth of them. Whichever it is, the act can be tried again, the ceremony comes to its end, and verify judges its bundle as one where nothing failed.
+ * Each ceremony is a process of its own, so that a crash or a leak (in the build with AddressSanitizer) is that call's. `make check` takes a sample that holds
+ * each function; with -m slow or CEREMONY_SLOW=1 it is every call. */
 #include "tests/unit/ceremony-case.c"
 
 #define RETRIES_MAX 15
@@ -11,10 +11,12 @@ static const char *const RETURNS[] = { "0x5", "0x30", "0x32", "0xb3", "0x2" };  
 
 /* ── one ceremony, in a process of its own: $SWEEP_FAULT is the wrapper's configuration ── */
 
+static gboolean put_back;               /* a token that was pulled out is in again: somebody was asked about it */
+
 static void
 set_wrapper (const char *more)
 {
-    g_autofree char *text = g_strconcat (g_getenv ("SWEEP_FAULT"), "\n", "glitch\ncount one\n", more, NULL);
+    g_autofree char *text = g_strconcat (put_back ? "" : g_getenv ("SWEEP_FAULT"), "\n", "glitch\ncount one\n", more, NULL);
 
     g_assert_true (g_file_set_contents (wrapper_conf, text, -1, NULL));
 }
@@ -24,8 +26,12 @@ persist (Scripted *view, const Question *question, Answer *answer, gpointer data
 {
     gboolean out = strcmp (question->id, "unplug.out") == 0, in = strcmp (question->id, "unplug.in") == 0;
 
-    if (out || in)
-        set_wrapper (out ? "remove\n" : "");
+    if (in || strcmp (question->id, "act.failed") == 0 || strcmp (question->id, "token.absent") == 0) {
+        put_back = put_back || g_str_has_prefix (g_getenv ("SWEEP_FAULT"), "remove-at ");
+        set_wrapper ("");
+    }
+    if (out)
+        set_wrapper ("remove\n");
     view->silent = out || in;
     if (strcmp (question->id, "act.failed") == 0) {
         g_print ("# failed: %s\n", question->detail);
@@ -273,6 +279,8 @@ test_functions (void)
 
     for (guint i = 0; i < 4; i++)
         add_sample (&sweep, calls, i & 1, i & 2);
+    for (guint i = 1; i < 6; i += 2)
+        add_trial (&sweep, "pulled out", "remove-at %u", g_strv_length (calls) * i / 6);
     run_all (&sweep);
     g_assert_cmpuint (judge (&sweep, verdict), ==, 0);
     g_ptr_array_unref (sweep.trials);
@@ -299,6 +307,9 @@ test_sweep (void)
         for (guint late = 0; late < 2; late++)
             add_trial (&sweep, calls[n - 1], "%s %u %s", late ? "failafter" : "failall", n, RETURNS[(n + late) % G_N_ELEMENTS (RETURNS)]);
     }
+    for (guint n = 3; calls[n - 1]; n += 5)
+        if ((!from || n >= (guint) atoi (from)) && (!to || n <= (guint) atoi (to)))
+            add_trial (&sweep, calls[n - 1], "remove-at %u", n);
     g_test_message ("a ceremony makes %u calls", g_strv_length (calls));
     run_all (&sweep);
     g_assert_cmpuint (judge (&sweep, verdict), ==, 0);

@@ -160,6 +160,23 @@ test_token_refused (void)
     g_assert_error (error, TOKEN_ERROR, TOKEN_ERROR_PIN_WRONG);
 }
 
+/* A token that gives just one session, or that fails as the next is opened: libp11 would wait for it for ever. */
+static void
+test_no_more_sessions (void)
+{
+    g_autofree char *self = child_self_path (), *here = g_path_get_dirname (self), *wrapper = g_build_filename (here, "..", "lib", "wrap-pkcs11.so", NULL);
+    g_autofree char *conf = g_build_filename (folder, "wrapper.conf", NULL), *module = g_canonicalize_filename (wrapper, NULL);
+    g_autoptr (Secret) pin = secret_new ();
+    g_autoptr (GError) error = NULL;
+
+    secret_set (pin, PIN, strlen (PIN));
+    g_assert_true (g_file_set_contents (conf, "fail C_OpenSession 2 0xb1\n", -1, NULL));
+    g_setenv ("WRAP_PKCS11_CONF", conf, TRUE);
+    g_assert_null (signer_load_token ("pkcs11:token=one", module, pin, &error));
+    g_assert_error (error, TOKEN_ERROR, TOKEN_ERROR_FAILED);
+    g_assert_nonnull (strstr (error->message, "other programs hold all of the token's sessions"));
+}
+
 /* In a process that got the PIN byte by byte from descriptor 4: how often it lies in the heap while a signer is open and has signed. 200: no signature. */
 static int
 count_copies (void)
@@ -227,6 +244,7 @@ main (int argc, char **argv)
     g_test_add_func ("/signer/appliance-refused", test_appliance_refused);
     g_test_add_func ("/signer/token", test_token);
     g_test_add_func ("/signer/token-refused", test_token_refused);
+    g_test_add_func ("/signer/no-more-sessions", test_no_more_sessions);
     g_test_add_func ("/signer/pin-not-copied", test_pin_not_copied);
     int status = g_test_run ();
     file_remove_tree (folder, NULL);
