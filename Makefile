@@ -53,7 +53,7 @@ LD_MEDIA    = $(eval LD_MEDIA := $$(shell pkg-config --libs $(PKGS_MEDIA)) -lm)$
 .SECONDARY:
 .PHONY: all deps demo check unit bench fuzz install clean tests
 all: $(B)/ceremony $(B)/ceremony-media
-tests: all $(UNIT_BIN) $(ATTACK_BIN) $(TEST_LIBS) $(if $(SAN),$(FUZZ_BIN))
+tests: all $(B)/tests/bench/media-video $(UNIT_BIN) $(ATTACK_BIN) $(TEST_LIBS) $(if $(SAN),$(FUZZ_BIN))
 
 $(B)/obj/media/%.o: media/%.c
 	@mkdir -p $(@D)

@@ -13,6 +13,7 @@
 
 #define PIECE (256 * 1024)
 
+#define TOO_LARGE "its pictures are larger than any camera's"
 #define THIN_NS (300 * GST_MSECOND)             /* pictures that nothing refers to are decoded only so far apart */
 
 typedef struct { const char *caps, *parser, *packets, *decoders[3]; gboolean shared; } Codec;
@@ -22,7 +23,7 @@ typedef struct {
     guint64     length, position;
     GstElement *pipeline, *source, *sink;       /* of packets */
     const Codec *codec;                         /* NULL: no pad that we read, yet */
-    gboolean    foreign_codec;
+    gboolean    foreign_codec, too_large;
     gint        all_pads;                       /* atomic: the demuxer says that there will be no more */
     Decoding    shared;
     Decoder    *decoders[DECODE_WORKERS_MAX], *current;
@@ -122,6 +123,23 @@ add (Decode *d, const char *name)
     return element;
 }
 
+/* Without the sizes that the container tells, the parser tells those of the stream, which the decoder would make room for. */
+static GstPadProbeReturn
+forget_size (GstPad *pad, GstPadProbeInfo *info, gpointer user_data)
+{
+    GstEvent *event = GST_PAD_PROBE_INFO_EVENT (info);
+    GstCaps *caps;
+    if (GST_EVENT_TYPE (event) != GST_EVENT_CAPS)
+        return GST_PAD_PROBE_OK;
+    gst_event_parse_caps (event, &caps);
+    g_autoptr (GstCaps) sizeless = gst_caps_copy (caps);
+    for (guint i = 0; i < gst_caps_get_size (sizeless); i++)
+        gst_structure_remove_fields (gst_caps_get_structure (sizeless, i), "width", "height", NULL);
+    GST_PAD_PROBE_INFO_DATA (info) = gst_event_new_caps (sizeless);
+    gst_event_unref (event);
+    return GST_PAD_PROBE_OK;
+}
+
 /* The first decoder of @codec that this machine has. */
 static const char *
 decoder_of (const Codec *codec)
@@ -151,6 +169,8 @@ link_codec (Decode *d, GstPad *pad, const Codec *codec)
     if (parser != NULL)
         gst_element_sync_state_with_parent (parser);
     g_autoptr (GstPad) first = gst_element_get_static_pad (parser ? parser : d->sink, "sink");
+    if (parser != NULL)
+        gst_pad_add_probe (first, GST_PAD_PROBE_TYPE_EVENT_DOWNSTREAM, forget_size, NULL, NULL);
     return gst_pad_link (pad, first) == GST_PAD_LINK_OK;
 }
 
@@ -171,15 +191,15 @@ pad_added (GstElement *demuxer, GstPad *pad, gpointer user_data)
     g_autoptr (GstCaps) caps = gst_pad_get_current_caps (pad);
     const GstStructure *s = caps != NULL && gst_caps_get_size (caps) > 0 ? gst_caps_get_structure (caps, 0) : NULL;
     const char *name = s ? gst_structure_get_name (s) : "";
-    for (gsize i = 0; g_atomic_pointer_get (&d->codec) == NULL && i < G_N_ELEMENTS (codecs); i++)
-        if (strcmp (codecs[i].caps, name) == 0 && !too_large (s)) {
-            if (link_codec (d, pad, &codecs[i]))
-                g_atomic_pointer_set (&d->codec, &codecs[i]);
-            else
-                d->foreign_codec = TRUE;
+    gboolean wanted = g_str_has_prefix (name, "video/") && g_atomic_pointer_get (&d->codec) == NULL;
+    for (gsize i = 0; wanted && i < G_N_ELEMENTS (codecs); i++)
+        if (strcmp (codecs[i].caps, name) == 0 && !too_large (s) && link_codec (d, pad, &codecs[i])) {
+            g_atomic_pointer_set (&d->codec, &codecs[i]);
             return;
         }
-    if (g_str_has_prefix (name, "video/") && g_atomic_pointer_get (&d->codec) == NULL)
+    if (wanted && too_large (s))
+        d->too_large = TRUE;
+    else if (wanted)
         d->foreign_codec = TRUE;
     ignore_pad (d, pad);
 }
@@ -305,7 +325,7 @@ deal (Decode *d, GstSample *sample, GError **error)
         return TRUE;
     GstCaps *caps = gst_sample_get_caps (sample);
     if (caps != d->caps && caps != NULL && gst_caps_get_size (caps) > 0 && too_large (gst_caps_get_structure (caps, 0))) {
-        g_set_error (error, BASE_ERROR, BASE_ERROR_FORMAT, "video: its pictures are larger than any camera's");
+        g_set_error (error, BASE_ERROR, BASE_ERROR_FORMAT, "video: %s", TOO_LARGE);
         return FALSE;
     }
     gst_caps_replace (&d->caps, caps);
@@ -354,7 +374,8 @@ read_step (Decode *d, gboolean *ended, gboolean *moved, GError **error)
         *ended = TRUE;
         end_all (d);
     } else if (g_atomic_int_get (&d->all_pads) && g_atomic_pointer_get (&d->codec) == NULL) {
-        g_set_error (error, BASE_ERROR, BASE_ERROR_FORMAT, d->foreign_codec ? "video: no decoder for its codec here: gstreamer1.0-libav has more" : "video: there is only sound in it, or nothing");
+        g_set_error (error, BASE_ERROR, BASE_ERROR_FORMAT, "video: %s", d->too_large ? TOO_LARGE :
+                     d->foreign_codec ? "no decoder for its codec here: gstreamer1.0-libav has more" : "there is only sound in it, or nothing");
         return FALSE;
     }
     return TRUE;

@@ -17,11 +17,4 @@ ratio () { awk -v a="$1" -v b="$2" 'BEGIN { printf "%.2f", a / b }'; }
 
 v=$(seconds ceremony verify --no-video --trust "$trust" "$bundle") s=$(seconds sha256sum "$bundle")
 echo "verify without pictures: $v s; sha256sum of the same file: $s s; ratio $(ratio "$v" "$s")"
-v=$(seconds ceremony verify --trust "$trust" "$bundle")
-mkdir "$T/x" && unzip -q -d "$T/x" "$bundle" 'video/*'
-video=$(ls "$T"/x/video/*.mkv | head -1)
-length=$(ffprobe -v error -show_entries packet=pts_time -of csv=p=0 "$video" | sort -n | tail -1 | tr -d ,)
-scan () { "$B/ceremony-media" scan --key-units "$@" 4<"$video"; }
-with=$(seconds scan) without=$(seconds scan --no-sandbox)
-echo "verify whole: $v s for $length s of video: $(ratio "$length" "$v") x real time"
-echo "scan of key units: $with s: $(ratio "$length" "$with") x real time; without sandbox $without s; ratio $(ratio "$with" "$without")"
+"$(dirname "$0")/scan.sh"
