@@ -40,7 +40,7 @@ place_beside (Layout *l, Box room, int title)
     }
 }
 
-/* In the large pane a single camera fills its frame; several share it. */
+/* In the large pane a single camera fills its frame; several share it, one below the other, which suits pictures of 16:9. */
 static void
 place_marked (Layout *l)
 {
@@ -50,9 +50,10 @@ place_marked (Layout *l)
     l->camera[0] = inner;
     if (n == 1)
         return;
-    int left = up16 (inner.x), wide = (inner.x + inner.width - left - BLOCK * (n - 1)) / n & ~(BLOCK - 1);
+    int left = up16 (inner.x), top = up16 (inner.y), wide = (inner.x + inner.width - left) & ~(BLOCK - 1);
+    int high = (inner.y + inner.height - top - BLOCK * (n - 1)) / n & ~(BLOCK - 1);
     for (int i = 0; i < n; i++)
-        l->camera[i] = (Box) { left + i * (wide + BLOCK), inner.y, wide, inner.height };
+        l->camera[i] = (Box) { left, top + i * (high + BLOCK), wide, high };
 }
 
 Layout

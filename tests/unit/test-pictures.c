@@ -22,7 +22,7 @@ tell (const Verdict *verdict)
 {
     for (guint i = 0; i < verdict->outcomes->len; i++) {
         const CheckOutcome *o = verdict->outcomes->pdata[i];
-        if (o->result == CHECK_FAIL || o->result == CHECK_WARN)
+        if (o->result != CHECK_PASS)
             g_test_message ("%s: %s", o->id, o->reason);
     }
 }
