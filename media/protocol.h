@@ -33,6 +33,9 @@
  *   {"event":"fault","reason"}             recording can't go on (disk full, encoder): what was written is closed as far as possible, then "stopped"
  *   {"event":"stopped"}
  *
+ * `record --as-fast-as-possible` doesn't wait for the clock: media time goes on as soon as the encoder has room, and no frame is dropped. For benches and
+ * tests that want a long file soon; never for a ceremony, and verify (tracks.clock) refuses what was recorded so.
+ *
  * When its end of the socket closes, media ends the streams and exits, for ceremony is dead. While it records it holds an exclusive flock on
  * dir/recorder.lock: resume waits for that. */
 #pragma once

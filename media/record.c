@@ -32,6 +32,7 @@ typedef struct {
     Outbox *outbox;
     State state;
     gboolean faulted;
+    gboolean fast;              /* media time doesn't wait for the clock: for measuring only */
     int lock, part, fps, cols, rows;
     Compose *compose;
     Cameras *cameras;
@@ -54,6 +55,7 @@ typedef struct {
 } Record;
 
 static void end_streams (Record *self);
+static void push_sound (Record *self, gint64 tick, gint64 wait_ms);
 
 /* A reason that is told once, from any thread, and ends the recording. */
 typedef struct {
@@ -93,6 +95,8 @@ report_fault (Record *self, const char *reason)
 static gint64
 media_us (const Record *self)
 {
+    if (self->fast)
+        return self->next_tick * G_USEC_PER_SEC / self->fps;
     return g_get_monotonic_time () - self->zero_us;
 }
 
@@ -154,6 +158,8 @@ end_streams (Record *self)
         finish (self);
         return;
     }
+    if (self->sound && self->next_tick > 0)
+        push_sound (self, self->next_tick - 1, 0);
     encode_end (self->encode);
     self->drain = g_timeout_add (DRAIN_MS, on_drain_timeout, self);
 }
@@ -239,11 +245,14 @@ has_room (Record *self)
     return g_queue_get_length (&self->flight) < (guint) MAX (self->fps * FLIGHT_MS / 1000, 4);
 }
 
+/* Sound waits in the store for SOUND_STORE_MS before it is taken: it goes to the time at which it was heard, not to that at which it is taken. */
 static void
-push_sound (Record *self, gint64 tick)
+push_sound (Record *self, gint64 tick, gint64 wait_ms)
 {
-    gint64 end = (tick + 1) * ENCODE_SOUND_RATE / self->fps, most = ENCODE_SOUND_RATE;
+    gint64 end = (tick + 1) * ENCODE_SOUND_RATE / self->fps - ENCODE_SOUND_RATE * wait_ms / 1000, most = ENCODE_SOUND_RATE;
     gint64 first = MAX (self->sample, end - most);
+    if (end <= first)
+        return;
     g_autofree gint16 *samples = g_new (gint16, (gsize) (end - first));
     sound_take (self->sound, samples, (gsize) (end - first));
     encode_sound (self->encode, samples, (gsize) (end - first), first);
@@ -270,14 +279,14 @@ push_frame (Record *self, gint64 tick)
 static void
 tick_clock (Record *self)
 {
-    gint64 tick = media_us (self) * self->fps / G_USEC_PER_SEC;
+    gint64 tick = self->fast ? self->next_tick : media_us (self) * self->fps / G_USEC_PER_SEC;
     if (tick < self->next_tick)
         return;
     gint64 lost = tick - self->next_tick;
     self->next_tick = tick + 1;
     cameras_tick (self->cameras, video_ms_of_tick (self->fps, tick));
     if (self->sound)
-        push_sound (self, tick);
+        push_sound (self, tick, SOUND_STORE_MS);
     if (has_room (self))
         push_frame (self, tick);
     else
@@ -293,8 +302,14 @@ static gboolean
 on_clock (gpointer data)
 {
     Record *self = data;
+    if (self->fast && !has_room (self)) {
+        g_source_set_ready_time (self->clock, g_get_monotonic_time () + 1000);
+        return G_SOURCE_CONTINUE;
+    }
     tick_clock (self);
-    if (self->state == RECORDING)
+    if (self->fast)
+        g_source_set_ready_time (self->clock, 0);
+    else if (self->state == RECORDING)
         g_source_set_ready_time (self->clock, self->zero_us + (self->next_tick * G_USEC_PER_SEC + self->fps - 1) / self->fps);
     return G_SOURCE_CONTINUE;
 }
@@ -585,14 +600,15 @@ is_packet_socket (int fd)
 int
 job_record (int argc, char **argv)
 {
-    if (argc != 1 || !is_packet_socket (MEDIA_FD)) {
+    gboolean fast = argc == 2 && strcmp (argv[1], "--as-fast-as-possible") == 0;
+    if ((argc != 1 && !fast) || !is_packet_socket (MEDIA_FD)) {
         g_printerr ("ceremony-media: record: it is started by `ceremony`, which gives it a socket as descriptor 3\n");
         return 2;
     }
     signal (SIGPIPE, SIG_IGN);
     signal (SIGXFSZ, SIG_IGN);
     gst_init (NULL, NULL);
-    Record self = { .loop = g_main_loop_new (NULL, FALSE), .outbox = outbox_new (MEDIA_FD), .lock = -1, .qr_size = -1 };
+    Record self = { .loop = g_main_loop_new (NULL, FALSE), .outbox = outbox_new (MEDIA_FD), .lock = -1, .qr_size = -1, .fast = fast };
     g_queue_init (&self.flight);
     guint socket = g_unix_fd_add (MEDIA_FD, G_IO_IN | G_IO_HUP | G_IO_ERR, on_packet, &self);
     guint term = g_unix_signal_add (SIGTERM, on_signal, &self), intr = g_unix_signal_add (SIGINT, on_signal, &self);

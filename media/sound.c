@@ -2,7 +2,7 @@
 #include "media/sound.h"
 #include <string.h>
 
-#define STORE_MS 200
+#define STORE_MS (2 * SOUND_STORE_MS)
 
 struct Sound {
     Source *source;

@@ -2,6 +2,8 @@
 #pragma once
 #include "media/source.h"
 
+#define SOUND_STORE_MS 100      /* how long sound waits before it is taken */
+
 typedef struct Sound Sound;
 
 /* @audio: "test", "default", or a PulseAudio device's name; @changed as for a source. */

@@ -14,6 +14,7 @@
 #include "ceremony/verify/verify.h"
 
 #define SIGNATURES_MAX 3
+#define SLEEP_NOTICED_MS 5000           /* a sleep of the machine is noticed, and journaled, so soon after it */
 
 typedef struct {                        /* one signed checkpoint of journal/checkpoints.txt */
     Checkpoint *checkpoint;
@@ -104,6 +105,8 @@ const Event *event_before (Context *c, const char *type, guint64 seq);
 const Event *event_after (Context *c, const char *type, guint64 seq);
 /* Milliseconds from @from to @to: by mono within a sitting, else by wall clock. */
 gint64 event_span (const Event *from, const Event *to);
+/* How long the machine slept between two events of a sitting: the journal's clock went on, the video's didn't. tracks.clock tells that by itself; it is no lateness. */
+gint64 event_slept_between (Context *c, const Event *from, const Event *to);
 /* Where @event is in the video of its part; -1 unknown. */
 gint64 event_video_ms (Context *c, const Event *event);
 

@@ -201,13 +201,27 @@ event_span (const Event *from, const Event *to)
 }
 
 gint64
+event_slept_between (Context *c, const Event *from, const Event *to)
+{
+    const GPtrArray *slept = events_of (c, "machine.slept");
+    gint64 ms = 0;
+
+    for (guint i = 0; i < slept->len; i++) {
+        const Event *event = slept->pdata[i];
+        if (event->sitting == to->sitting && event->seq > from->seq && event->mono <= to->mono + SLEEP_NOTICED_MS)
+            ms += MAX (member_int (event->data, "ms"), 0);
+    }
+    return ms;
+}
+
+gint64
 event_video_ms (Context *c, const Event *event)
 {
     const Event *started = event_before (c, "recording.started", event->seq);
 
     if (g_str_equal (event->type, "qr.shown"))
         return member_int (event->data, "media_ms");
-    return started && started->sitting == event->sitting && event->mono >= started->mono ? event->mono - started->mono : -1;
+    return started && started->sitting == event->sitting && event->mono >= started->mono ? event->mono - started->mono - event_slept_between (c, started, event) : -1;
 }
 
 const char *

@@ -47,7 +47,7 @@ failed_between (Context *c, const Event *from, const Event *to)
 static void
 check_arrival (Context *c, const Event *before, const Event *event)
 {
-    gint64 gap = event->mono - before->mono;
+    gint64 gap = event->mono - before->mono - event_slept_between (c, before, event);
 
     if (before->sitting == event->sitting && gap > c->rule.qr_gap_ms + LAG_MAX_MS && !failed_between (c, before, event))
         flaw (c, CHECK_FAIL, event, "no picture arrived for %.1f s between events %" G_GUINT64_FORMAT " and %" G_GUINT64_FORMAT ": what happened then isn't recorded", gap / 1000.0,
@@ -57,7 +57,7 @@ check_arrival (Context *c, const Event *before, const Event *event)
 static void
 check_time (Context *c, const Event *started, const Event *chunk)
 {
-    gint64 last = member_int (chunk->data, "last_ms"), lag = chunk->mono - started->mono - last;
+    gint64 last = member_int (chunk->data, "last_ms"), lag = chunk->mono - started->mono - last - event_slept_between (c, started, chunk);
 
     if (member_true (chunk->data, "recovered") || chunk->sitting != started->sitting)
         return;

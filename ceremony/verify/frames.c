@@ -4,6 +4,7 @@
 #include "ceremony/verify/checks.h"
 
 #define STEP_NOTICED_MS 60000           /* a stepped clock is noticed, and journaled, within this time */
+#define LATE_MAX_MS 30000               /* a busy machine hands its pictures over late, but not later than this */
 #define PIECE "part %" G_GINT64_FORMAT ", %.1f s to %.1f s (bytes %" G_GINT64_FORMAT " to %" G_GINT64_FORMAT ")"
 #define PIECE_ARGS(from, to) member_int ((to)->data, "part"), member_int ((from)->data, "first_ms") / 1000.0, member_int ((to)->data, "last_ms") / 1000.0, \
     member_int ((from)->data, "offset"), member_int ((to)->data, "offset") + member_int ((to)->data, "length")
@@ -155,7 +156,21 @@ check_interval (Context *c, const Moment *from, const Moment *to)
               wall / 1000.0, boot / 1000.0);
 }
 
-/* No piece is told before its last frame was there. */
+static gint64
+slept_since (Context *c, const Moment *m)
+{
+    const GPtrArray *slept = events_of (c, "machine.slept");
+    gint64 ms = 0, until = boot_of (c, m->chunk) + SLEEP_NOTICED_MS;
+
+    for (guint i = 0; i < slept->len; i++) {
+        gint64 at = boot_of (c, slept->pdata[i]);
+        if (at > m->boot && at <= until)
+            ms += MAX (member_int (((const Event *) slept->pdata[i])->data, "ms"), 0);
+    }
+    return ms;
+}
+
+/* No piece is told before its last frame was there, nor long after it. */
 static void
 check_order (Context *c, const Moment *m)
 {
@@ -164,6 +179,9 @@ check_order (Context *c, const Moment *m)
     if (late < -c->rule.clock_drift_ms)
         flaw (c, CHECK_FAIL, m->chunk, PIECE " was journaled at event %" G_GUINT64_FORMAT ", %.3f s before its last frame: the recorder's clock isn't the journal's",
               PIECE_ARGS (m->chunk, m->chunk), m->chunk->seq, -late / 1000.0);
+    else if (late > LATE_MAX_MS + slept_since (c, m))
+        flaw (c, CHECK_FAIL, m->chunk, PIECE " was journaled at event %" G_GUINT64_FORMAT ", %.1f s after its last frame: the recorder's clock isn't the journal's",
+              PIECE_ARGS (m->chunk, m->chunk), m->chunk->seq, late / 1000.0);
 }
 
 static gint64

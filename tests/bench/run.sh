@@ -2,6 +2,7 @@
 # make bench: figures against a named baseline measured in the same run. Nothing here passes or fails.
 . "$(dirname "$0")/../e2e/lib.sh"
 "$B/tests/bench/journal"
+"$ROOT/tests/bench/record.py" "$B/ceremony-media" "$T/record"
 bundle=$(rehearsed_bundle)
 trust=$(trust_of "$bundle")
 

@@ -78,6 +78,7 @@ film_take (Forge *f, Film *film, const json_t *message)
     static const char *const chunk[] = { "part", "offset", "length", "sha256", "frames", "first_ms", "last_ms", "clock", NULL };
     static const char *const started[] = { "part", "video", "terminal", "width", "height", "fps", "camera", "cameras", "audio", "encoder", NULL };
     static const char *const repeats[] = { "part", "camera", "kind", "media_ms", "period_ms", NULL };
+    static const char *const dropped[] = { "count", "media_ms", NULL };
     static const char *const shown[] = { "size", "part", "media_ms", NULL };
     const char *event = json_string_value (json_object_get (message, "event")), *track = json_string_value (json_object_get (message, "track"));
 
@@ -91,9 +92,11 @@ film_take (Forge *f, Film *film, const json_t *message)
             json_object_set_new (json_array_get (json_object_get (data, "cameras"), i), "kind", json_string ("device"));
         forge_emit (f, "recording.started", "recorder", data);
         film->started = TRUE;
-        film->boot = f->boot + f->mono - 600000;
+        film->boot = f->boot + f->mono - 25000;
     } else if (g_str_equal (event, "chunk")) {
         forge_emit (f, g_str_equal (track, "video") ? "video.chunk" : "terminal.chunk", "recorder", with_clock (f, film, pick (message, chunk)));
+    } else if (g_str_equal (event, "frames_dropped")) {
+        forge_emit (f, "frames.dropped", "recorder", pick (message, dropped));
     } else if (g_str_equal (event, "qr_shown")) {
         forge_emit (f, "qr.shown", "recorder", pick (message, shown));
         film->shown = TRUE;

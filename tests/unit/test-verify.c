@@ -508,7 +508,7 @@ static void clock_on (json_t *data, const char *key, gint64 ms) { json_object_se
 EVENT_LIE (chunk_no_clock, "video.chunk", json_object_del (data, "clock"))
 EVENT_LIE (chunk_slow, "video.chunk", LATER (data) { SET ("first_ms", json_integer (json_integer_value (json_object_get (data, "first_ms")) + 700));
            SET ("last_ms", json_integer (json_integer_value (json_object_get (data, "last_ms")) + 700)); })
-EVENT_LIE (chunk_slept, "video.chunk", clock_on (data, "boot_ms", -90000); clock_on (data, "wall_ms", -90000); LATER (data) { clock_on (data, "boot_ms", 60000); clock_on (data, "wall_ms", 60000); })
+EVENT_LIE (chunk_slept, "video.chunk", clock_on (data, "boot_ms", -25000); clock_on (data, "wall_ms", -25000); LATER (data) { clock_on (data, "boot_ms", 20000); clock_on (data, "wall_ms", 20000); })
 EVENT_LIE (chunk_stepped, "video.chunk", LATER (data) clock_on (data, "wall_ms", 3000))
 EVENT_LIE (chunk_early, "video.chunk", clock_on (data, "boot_ms", 9000); clock_on (data, "monotonic_ms", 9000); clock_on (data, "wall_ms", 9000))
 EVENT_LIE (gap_hidden, "ceremony.resumed", SET ("gap_ms", json_integer (1)))
@@ -700,7 +700,7 @@ EVENT_LIE (picture_slow, "video.chunk", if (json_integer_value (json_object_get 
 EVENT_LIE (generated_late, "key.generating", f->mono += 800000)
 EVENT_LIE (picture_held, "key.generating", f->mono += 60000)
 EVENT_LIE (confirmed_by_nobody, "step.confirmed", SET ("person", json_string ("")))
-EVENT_LIE (wall_set_back, "ceremony.resumed", json_object_set_new (json_object_get (data, "clock"), "boottime_ms", json_integer (f->base + f->mono + 86400000 - 1700000000000)))
+EVENT_LIE (wall_set_back, "ceremony.resumed", f->boot += 86400000; json_object_set_new (json_object_get (data, "clock"), "boottime_ms", json_integer (f->base + f->mono + 86400000 - 1700000000000)))
 
 static gboolean
 unfilmed (Forge *f, const char *type, json_t *data)
@@ -1062,7 +1062,7 @@ static const Lie lies[] = {
     { "machine slept", "tracks.clock", "slept for 7.0 s before", WARNS, "", .on_step = sleep_a_while },
     { "a piece of video without clocks", "tracks.clock", "doesn't tell what the clocks said", FAILS, "", .on_event = chunk_no_clock },
     { "slow video", "tracks.clock", "the video's time went on by", FAILS, "", .on_event = chunk_slow },
-    { "slept while it was recorded", "tracks.clock", "slept for 60.0 s within part 1, ", WARNS, "", .on_event = chunk_slept },
+    { "slept while it was recorded", "tracks.clock", "slept for 20.0 s within part 1, ", WARNS, "", .on_event = chunk_slept },
     { "wall clock stepped in secret", "tracks.clock", "tells of no step", FAILS, "", .on_event = chunk_stepped },
     { "video from the future", "tracks.clock", "isn't the journal's", FAILS, "", .on_event = chunk_early },
     { "camera lost", "tracks.drops", "lost", WARNS, "", .on_step = lose_camera },
