@@ -1,14 +1,15 @@
-/* The microphone's clock and ours differ: what it gives too much is dropped from a store of a fifth of a second, what is missing is silence. */
+/* The microphone's clock and ours differ, and so do their pace on a busy machine: what is heard waits in a store, always equally long, so that it goes to the time at
+ * which it was heard. What is there too much is dropped, what is missing is silence. */
 #include "media/sound.h"
 #include <string.h>
 
-#define STORE_MS (2 * SOUND_STORE_MS)
+#define SLACK_MS 40             /* so much longer than SOUND_STORE_MS it may wait */
 
 struct Sound {
     Source *source;
     GByteArray *store;
-    gsize max;                  /* bytes kept */
-    gboolean primed;            /* half the store was full once: only then it is taken from */
+    gsize kept, slack;          /* bytes: what stays behind when a piece was taken; how much more may */
+    gboolean primed;            /* so much was there once: only then it is taken from */
 };
 
 static const char *
@@ -26,7 +27,8 @@ sound_new (const char *audio, int rate, SourceChanged changed, gpointer user)
 {
     Sound *self = g_new0 (Sound, 1);
     self->store = g_byte_array_new ();
-    self->max = (gsize) rate * STORE_MS / 1000 * sizeof (gint16);
+    self->kept = (gsize) rate * SOUND_STORE_MS / 1000 * sizeof (gint16);
+    self->slack = (gsize) rate * SLACK_MS / 1000 * sizeof (gint16);
     g_autofree char *description = g_strdup_printf (
         "%s ! audioconvert ! audioresample ! audio/x-raw,format=%s,rate=%d,channels=1,layout=interleaved "
         "! appsink name=out sync=false max-buffers=100 drop=true",
@@ -66,9 +68,10 @@ sound_take (Sound *self, gint16 *into, gsize samples)
 {
     gsize want = samples * sizeof *into;
     collect (self);
-    if (self->store->len > self->max + want)
-        g_byte_array_remove_range (self->store, 0, (guint) (self->store->len - self->max / 2 - want));
-    self->primed |= self->store->len >= self->max / 2 + want;
+    gsize most = self->kept + want;
+    if (self->store->len > most + (self->primed ? self->slack : 0))
+        g_byte_array_remove_range (self->store, 0, (guint) (self->store->len - most));
+    self->primed |= self->store->len >= most;
     gsize have = self->primed ? MIN (want, self->store->len) : 0;
     if (have > 0) {
         memcpy (into, self->store->data, have);
