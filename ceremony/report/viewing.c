@@ -234,8 +234,8 @@ add_steps (Viewing *v)
             add_text (v->page, "<p>%s: not recorded</p>\n", step_title (v->script, event->step));
             continue;
         }
-        g_string_append_printf (v->page, "<button data-part=\"%" G_GINT64_FORMAT "\" data-ms=\"%" G_GINT64_FORMAT "\"><span>%s%" G_GINT64_FORMAT " · %s</span> ", moment->part,
-                                moment->ms, moments_parts (v->moments) > 1 ? "part " : "", moment->part, time);
+        g_autofree char *label = moments_parts (v->moments) > 1 ? g_strdup_printf ("part %" G_GINT64_FORMAT ", %s", moment->part, time) : g_strdup (time);
+        g_string_append_printf (v->page, "<button data-part=\"%" G_GINT64_FORMAT "\" data-ms=\"%" G_GINT64_FORMAT "\"><span>%s</span> ", moment->part, moment->ms, label);
         add_text (v->page, "%s</button>\n", step_title (v->script, event->step));
     }
 }

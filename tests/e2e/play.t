@@ -78,7 +78,7 @@ PY
 ok "and nothing but text and harmless sequences" harmless "$T/text"
 tmux=(tmux -L "replay$$" -f /dev/null)
 if command -v tmux >/dev/null; then
-  "${tmux[@]}" new-session -d -x 130 -y 40 "ceremony play --terminal '$bundle' --step liveness; echo ended; sleep 100"
+  "${tmux[@]}" new-session -d -x 130 -y 40 "ceremony play --terminal '$bundle' --step liveness --speed 0.25; echo ended; sleep 100"
   seen= ended=
   for i in $(seq 300); do
     "${tmux[@]}" capture-pane -p >"$T/out"

@@ -257,6 +257,18 @@ test_changed (void)
     cut_clear (&cut);
 }
 
+/* In its last chunk, however long a busy machine made the recording. */
+static void
+cut_last_chunk (Forge *f, GPtrArray *items)
+{
+    for (guint i = 0; i < f->events->len; i++) {
+        const Event *event = f->events->pdata[i];
+        if (g_str_equal (event->type, "video.chunk"))
+            keep = (gsize) event_number (event, "offset") + 10;
+    }
+    cut_file (f, items);
+}
+
 /* With pictures: a real recording, cut, is decoded as far as it goes. */
 static void
 test_film (void)
@@ -272,12 +284,11 @@ test_film (void)
         g_test_skip ("ceremony-media isn't built");
         return;
     }
-    keep = 150000;
     forge_init (&cut.f, world);
     cut.f.policy = "drops_per_mille: 1000\n";
     cut.f.film = &film_ops;
     cut.f.film_data = &film;
-    cut.f.on_files = cut_file;
+    cut.f.on_files = cut_last_chunk;
     cut_init (&cut, "video.chunk");
     g_assert_cmpuint (whole_chunks (&cut, keep), >=, 2);
     g_autoptr(Verdict) verdict = verify_bundle (cut.path, &options);
