@@ -26,7 +26,7 @@ ok "the operator makes the appliance's keys" ceremony appliance init --dir op/ap
 ok "and shows the CA their public parts" sh -c 'ceremony appliance show --dir op/appliance --json >appliance.json'
 mkdir -p trust/order trust/witness; cp ca.crt trust/order/ca.pem; cp filed.crt trust/witness/filed.pem; cp carded.crt trust/witness/carded.pem
 ok "the CA enrols it" ceremony appliance enrol --dir op/appliance --trust trust
-sed -e 's/^presence:.*/presence: none/; s/^local_seal:.*/local_seal: never/; s/^camera_required:.*/camera_required: false/' "$ROOT/scripts/default-policy.yaml" >policy.yaml
+sed -e 's/^presence:.*/presence: none/; s/^local_seal:.*/local_seal: never/; s/^camera_required:.*/camera_required: false/; s/^drops_per_mille:.*/drops_per_mille: 1000/' "$ROOT/scripts/default-policy.yaml" >policy.yaml
 cat >fields.yaml <<YAML
 ca_domain: ca.example
 subscriber: { name: Example GmbH, country: DE, registration: HRB 1234 }
