@@ -150,7 +150,7 @@ collect_tpm (Sorter *s, Der in, guint depth)
 {
     Der content, octets;
     guint8 tag;
-    for (guint n = 0; depth < 6 && n < EVIDENCE_MAX_CERTS && der_next (&in, &tag, &content, NULL); n++) {
+    for (guint n = 0; depth < 6 && n < EVIDENCE_MAX_CERTS && s->ev->blobs->len < EVIDENCE_MAX_CERTS && der_next (&in, &tag, &content, NULL); n++) {
         Der parts = content, oid, stmt;
         if ((tag == DER_SEQUENCE || tag == 0xa3) && der_take (&parts, DER_OID, &oid, NULL)) {
             if (tag == DER_SEQUENCE && is_oid (oid, REQUEST_OID_TPM) && der_take (&parts, DER_SEQUENCE, &stmt, NULL) && parts.len == 0)
