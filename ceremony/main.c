@@ -20,6 +20,7 @@ static const struct {
     { "seal", "add the witness's statement and signature", command_seal },
     { "challenge", "the witness's secret, and the words that follow from it", command_challenge },
     { "countersign", "countersign a request as a signing service, or judge that", command_countersign },
+    { "watch", "read the QR codes off a call, recorded or live", command_watch },
     { "verify", "judge bundles: every check, its result and its reason", command_verify },
     { "play", "look at the recorded video", command_play },
     { "clip", "cut a playable part out of the video, with its proofs", command_clip },

@@ -11,3 +11,4 @@ int job_share (int argc, char **argv);     /* shows the recorder's picture to a 
 int job_preview (int argc, char **argv);   /* what a camera sees, in characters on standard output or in a window */
 int job_thumbnail (int argc, char **argv); /* pictures of given moments of the video on descriptor 4, sandboxed */
 int job_remux (int argc, char **argv);     /* the recording on descriptor 4 as MP4 with its index in front to standard output, sandboxed: media/protocol.h */
+int job_screen (int argc, char **argv);    /* reads QR codes off an X display until it is stopped: media/protocol.h */

@@ -19,6 +19,7 @@ static const struct {
     { "remux", job_remux, "a recording as MP4 with an index, for looking (descriptor 4 to standard output)" },
     { "share", job_share, "the recorder's picture in a window or as a virtual camera (started by the recorder)" },
     { "preview", job_preview, "what a camera sees, in characters or in a window" },
+    { "screen", job_screen, "read the QR codes off an X display (started by `ceremony watch screen`)" },
     { "cameras", job_cameras, "list the cameras of this machine, a JSON line each" },
 };
 

@@ -60,4 +60,6 @@
  * bytes [0, head) and [skip, until) only: {"end":true,"loud":samples above 200 of 32768,"ms":n,"peak":n,"samples":n,"wav_length":n}, then, with --wav, a mono WAV of that length.
  * `ceremony-media thumbnail --at-ms N[,N…] --width W` likewise; for each moment, ascending, a line {"ms":n,"png_length":n} and then the PNG's bytes, then the end line.
  * `ceremony-media remux` copies a recording of ours (Matroska with H.264 and Opus; the file on descriptor 4) into an MP4 with its index in front, written to
- * standard output, which must be a file. It decodes nothing. */
+ * standard output, which must be a file. It decodes nothing.
+ * `ceremony-media screen [--display NAME]` writes finds of an X display likewise, ms from its first picture, and each second a line {"duration_ms","frames","height","width"};
+ * it goes on until it is stopped, or ends with status 1 where the display can't be looked at. Codes are read in a sandboxed process of its own. */

@@ -17,7 +17,7 @@
 enum { ORDER, APPLIANCE, WITNESS, REVIEWER, SERVICE, TSA, VENDOR, N_ROLES };
 static const char *const role_names[N_ROLES] = { "order", "appliance", "witness", "reviewer", "service", "tsa", "vendor" };
 
-typedef struct { char *source, *spki_sha256; } Pin;
+typedef struct { char *source, *spki_sha256; GBytes *ed25519; } Pin;   /* ed25519: the bare key, where it is one */
 typedef struct { char *source, *file; X509 *cert; char *eku, *policy; } Issuer;
 struct Trust { GPtrArray *pins[N_ROLES], *issuers[N_ROLES]; };
 
@@ -36,6 +36,7 @@ pin_free (gpointer data)
     Pin *pin = data;
     g_free (pin->source);
     g_free (pin->spki_sha256);
+    g_clear_pointer (&pin->ed25519, g_bytes_unref);
     g_free (pin);
 }
 
@@ -103,6 +104,17 @@ parse_cert (GBytes *bytes)
     return cert;
 }
 
+static GBytes *
+bare_ed25519 (EVP_PKEY *key)
+{
+    guint8 raw[32];
+    gsize len = sizeof raw;
+
+    if (EVP_PKEY_get_id (key) != EVP_PKEY_ED25519 || EVP_PKEY_get_raw_public_key (key, raw, &len) != 1 || len != sizeof raw)
+        return NULL;
+    return g_bytes_new (raw, len);
+}
+
 /* Every block of the file is a PUBLIC KEY or a CERTIFICATE; a private key among what is trusted is somebody's mistake. */
 static gboolean
 add_pins (GPtrArray *pins, const char *source, GBytes *bytes, GError **error)
@@ -121,7 +133,7 @@ add_pins (GPtrArray *pins, const char *source, GBytes *bytes, GError **error)
         ok = spki != NULL;
         if (ok) {
             Pin *pin = g_new0 (Pin, 1);
-            *pin = (Pin) { g_strdup (source), spki };
+            *pin = (Pin) { g_strdup (source), spki, bare_ed25519 (key) };
             g_ptr_array_add (pins, pin);
             found++;
         }
@@ -461,4 +473,18 @@ trust_has_key (const Trust *self, const char *role, EVP_PKEY *key, char **why)
     else
         say (why, "no key of that kind is pinned as %s/; trust is given in the folder that --trust names", role);
     return pin != NULL;
+}
+
+GPtrArray *
+trust_ed25519_keys (const Trust *self, const char *role)
+{
+    GPtrArray *keys = g_ptr_array_new_with_free_func ((GDestroyNotify) g_bytes_unref);
+    int r = role_find (role);
+
+    for (guint i = 0; r >= 0 && i < self->pins[r]->len; i++) {
+        const Pin *pin = g_ptr_array_index (self->pins[r], i);
+        if (pin->ed25519 != NULL)
+            g_ptr_array_add (keys, g_bytes_ref (pin->ed25519));
+    }
+    return keys;
 }

@@ -14,3 +14,5 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (Trust, trust_free)
  * "issued by … with EKU …", or why not: another role's key, issuer known but no EKU, expired, unknown. g_free. */
 gboolean trust_judge (const Trust *self, const char *role, X509 *cert, STACK_OF(X509) *chain, gint64 when, char **why);
 gboolean trust_has_key (const Trust *self, const char *role, EVP_PKEY *key, char **why); /* pinned plain keys: the appliance's Ed25519 */
+/* The bare 32-byte Ed25519 keys that are pinned as @role: GBytes, g_ptr_array_unref. */
+GPtrArray *trust_ed25519_keys (const Trust *self, const char *role);

@@ -17,6 +17,7 @@ int command_resume (int argc, char **argv);
 int command_run (int argc, char **argv);
 int command_seal (int argc, char **argv);
 int command_verify (int argc, char **argv);
+int command_watch (int argc, char **argv);
 int command_version (int argc, char **argv);
 int command_script (int argc, char **argv);
 int command_tokens (int argc, char **argv);

@@ -18,11 +18,12 @@ static const char help[] =
     "  --secret-file FILE      the secret of the challenge, which the statement discloses\n"
     "  --opinion ID            witnessed, witnessed-with-deviations, refused\n"
     "  --remarks TEXT, --not-seen TEXT, --retention TEXT, --place TEXT, --region TEXT\n"
-    "  --attach FILE           put under witness/; may be repeated: late cosignatures, the call's QR codes\n"
+    "  --seen FILE             what `ceremony watch` saw of the call: checked, and put under witness/; may be repeated\n"
+    "  --attach FILE           put under witness/; may be repeated: late cosignatures\n"
     "  --tsa URL               ask this RFC 3161 authority for a timestamp of the signature\n"
     "Exit status: 0 signed, 1 the evidence is refused or the witness didn't sign, 2 usage, or it can't be read.\n";
 
-typedef struct { SealInput input; SignerOptions signer; const char *trust; GPtrArray *attachments; } Options;
+typedef struct { SealInput input; SignerOptions signer; const char *trust; GPtrArray *attachments, *seen; } Options;
 
 static int
 fail (const GError *error)
@@ -43,6 +44,10 @@ take_option (Options *o, int argc, char **argv, int *i)
         return TRUE;
     if (strcmp (argv[*i], "--attach") == 0 && *i + 1 < argc) {
         g_ptr_array_add (o->attachments, argv[++*i]);
+        return TRUE;
+    }
+    if (strcmp (argv[*i], "--seen") == 0 && *i + 1 < argc) {
+        g_ptr_array_add (o->seen, argv[++*i]);
         return TRUE;
     }
     for (gsize n = 0; n < G_N_ELEMENTS (table); n++)
@@ -74,7 +79,7 @@ judge (const Options *o)
     g_autoptr (Trust) trust = o->trust ? trust_load (o->trust, &error) : NULL;
     if (error != NULL)
         return fail (error);
-    g_autoptr (Verdict) verdict = verify_bundle (o->input.bundle, &(VerifyOptions){ .trust = trust, .flags = VERIFY_EVIDENCE_ONLY });
+    g_autoptr (Verdict) verdict = verify_bundle (o->input.bundle, &(VerifyOptions){ .trust = trust, .seen = (const char *const *) o->seen->pdata, .flags = VERIFY_EVIDENCE_ONLY });
     gboolean refusing = g_strcmp0 (o->input.opinion, "refused") == 0;
     if (verdict->kind != VERDICT_UNREADABLE && (verdict->genuine || verdict->kind != VERDICT_REFUSE || refusing))
         return 0;
@@ -128,8 +133,8 @@ seal (Options *o)
 int
 command_seal (int argc, char **argv)
 {
-    g_autoptr (GPtrArray) attachments = g_ptr_array_new ();
-    Options o = { .attachments = attachments };
+    g_autoptr (GPtrArray) attachments = g_ptr_array_new (), seen = g_ptr_array_new ();
+    Options o = { .attachments = attachments, .seen = seen };
     gboolean good = TRUE;
     if (argc > 1 && strcmp (argv[1], "--help") == 0) {
         fputs (help, stdout);
@@ -142,6 +147,8 @@ command_seal (int argc, char **argv)
         return 2;
     }
     g_ptr_array_add (attachments, NULL);
+    g_ptr_array_add (seen, NULL);
+    o.input.seen = (const char *const *) seen->pdata;
     o.input.attachments = (const char *const *) attachments->pdata;
     int status = judge (&o);
     return status ? status : seal (&o);

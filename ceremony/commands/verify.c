@@ -29,6 +29,8 @@ static const char help[] =
     "  --modules FILE suitable modules; else those that come with the program\n"
     "  --blocklist P  a list of weak or compromised keys, or a folder of lists, as\n"
     "                 `ceremony keycheck` reads them; may be given more than once\n"
+    "  --recording FILE  a recording of the video call: must have seen this journal; may be\n"
+    "                 repeated for a call in parts; with one bundle only\n"
     "  --json         one JSON object a bundle, a line each\n"
     "  --brief        count what passed instead of listing it\n"
     "  --no-video     don't decode pictures: quicker, and never an accept\n"
@@ -44,7 +46,7 @@ typedef struct {
     char    *trust, *policy, *vendors, *modules, *checkpoint;
     gboolean json, brief, no_video, checks, clip, help;
     int      jobs;
-    char   **bundles, **blocklists;
+    char   **bundles, **blocklists, **recordings;
 } Options;
 
 static gboolean
@@ -56,6 +58,7 @@ parse (int argc, char **argv, Options *o)
         { "vendors", 0, 0, G_OPTION_ARG_FILENAME, &o->vendors, NULL, NULL },
         { "modules", 0, 0, G_OPTION_ARG_FILENAME, &o->modules, NULL, NULL },
         { "blocklist", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &o->blocklists, NULL, NULL },
+        { "recording", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &o->recordings, NULL, NULL },
         { "json", 0, 0, G_OPTION_ARG_NONE, &o->json, NULL, NULL },
         { "brief", 0, 0, G_OPTION_ARG_NONE, &o->brief, NULL, NULL },
         { "no-video", 0, 0, G_OPTION_ARG_NONE, &o->no_video, NULL, NULL },
@@ -78,6 +81,8 @@ parse (int argc, char **argv, Options *o)
         return TRUE;
     else if (!o->bundles)
         fputs ("ceremony: verify: no bundle is named; `ceremony verify --help` tells how\n", stderr);
+    else if (o->recordings && g_strv_length (o->bundles) > 1)
+        fputs ("ceremony: verify: a recording is of one ceremony: name one bundle with --recording\n", stderr);
     else if (o->jobs < 0 || o->jobs > 256)
         fputs ("ceremony: verify: --jobs must be from 1 to 256\n", stderr);
     else
@@ -142,6 +147,7 @@ verify_one (const char *path, const Options *o)
     }
     VerifyOptions options = { .trust = trust, .policy = policy, .vendors_path = o->vendors ? o->vendors : vendors, .vendors_dir = folder,
                               .modules_path = o->modules ? o->modules : modules, .blocklists = (const char *const *) o->blocklists, .checkpoint = checkpoint,
+                              .recordings = (const char *const *) o->recordings,
                               .flags = (o->no_video ? VERIFY_NO_VIDEO : 0) | (o->clip ? VERIFY_CLIP : 0) };
     verdict = verify_bundle (path, &options);
     return print_verdict (verdict, o);
@@ -265,5 +271,6 @@ command_verify (int argc, char **argv)
     g_free (o.checkpoint);
     g_strfreev (o.blocklists);
     g_strfreev (o.bundles);
+    g_strfreev (o.recordings);
     return status;
 }

@@ -6,6 +6,7 @@
 #include "ceremony/base/file.h"
 #include "ceremony/bundle/asice.h"
 #include "ceremony/bundle/cades.h"
+#include "ceremony/bundle/seen.h"
 #include "ceremony/bundle/statement.h"
 #include "ceremony/token/token.h"
 #include <string.h>
@@ -416,6 +417,23 @@ sign_manifest (const void *manifest, gsize len, gpointer user_data, GError **err
     return p7s;
 }
 
+/* Only what can be read goes under the witness's signature as something seen. */
+static gboolean
+add_seen (Seal *self, GPtrArray *items, GError **error)
+{
+    for (gsize i = 0; self->input->seen && self->input->seen[i]; i++) {
+        g_autoptr(GBytes) bytes = file_read (self->input->seen[i], SEEN_MAX_LEN, error);
+        g_autofree char *name = i ? g_strdup_printf ("witness/seen-%" G_GSIZE_FORMAT ".json", i + 1) : g_strdup ("witness/seen.json");
+        g_autoptr(Seen) seen = bytes ? seen_parse (g_bytes_get_data (bytes, NULL), g_bytes_get_size (bytes), NULL, error) : NULL;
+        if (!seen) {
+            g_prefix_error (error, "%s: ", self->input->seen[i]);
+            return FALSE;
+        }
+        asice_items_add_bytes (items, name, bytes);
+    }
+    return TRUE;
+}
+
 static gboolean
 append (Seal *self, GError **error)
 {
@@ -431,6 +449,8 @@ append (Seal *self, GError **error)
         g_autoptr(GBytes) bytes = g_bytes_new (line, strlen (line));
         asice_items_add_bytes (items, "witness/challenge-secret", bytes);
     }
+    if (!add_seen (self, items, error))
+        return FALSE;
     for (gsize i = 0; self->input->attachments && self->input->attachments[i]; i++) {
         g_autofree char *base = g_path_get_basename (self->input->attachments[i]), *name = g_strconcat ("witness/", base, NULL);
         asice_items_add_file (items, name, self->input->attachments[i]);

@@ -14,6 +14,7 @@ typedef struct {
     const char *place, *region;     /* NULL: from the order */
     const char *secret_path;        /* file with the challenge's secret: 64 hex digits, perhaps a newline; NULL where the witness gave words */
     const char *const *attachments; /* files to put under witness/, NULL-terminated; may be NULL */
+    const char *const *seen;        /* what `ceremony watch` wrote: goes to witness/seen.json, seen-2.json …; likewise */
     const char *tsa_url;            /* signature timestamp, may be NULL */
 } SealInput;
 

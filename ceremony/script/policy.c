@@ -39,6 +39,8 @@ static const YamlField policy_fields[] = {
     { "sole_device", FIELD_BOOL, FALSE, offsetof (PolicyFile, policy.sole_device), 0, 0 },
     { "countersignature_required", FIELD_BOOL, FALSE, offsetof (PolicyFile, policy.countersignature_required), 0, 0 },
     { "local_countersignature", FIELD_TEXT, FALSE, offsetof (PolicyFile, local_countersignature), 1, 20 },
+    { "recording_required", FIELD_BOOL, FALSE, offsetof (PolicyFile, policy.recording_required), 0, 0 },
+    { "recording_gap_ms", FIELD_INT, FALSE, offsetof (PolicyFile, policy.recording_gap_ms), 5000, DAY_MS },
     { "history", FIELD_TEXT, FALSE, offsetof (PolicyFile, history), 1, 40 },
     { "levels", FIELD_MAP, FALSE, offsetof (PolicyFile, levels), 0, 0 },
     { NULL, 0, FALSE, 0, 0, 0 },
@@ -119,7 +121,7 @@ policy_parse (const char *name, const void *data, gsize len, GError **error)
     if (root == NULL)
         return NULL;
     g_autoptr (GPtrArray) problems = g_ptr_array_new_with_free_func (g_free);
-    PolicyFile file = { .policy = { .qr_gap_ms = 10000, .liveness_ms = 120000, .drops_per_mille = 50, .camera_still_ms = 10000, .clock_drift_ms = 500, .order_required = TRUE,
+    PolicyFile file = { .policy = { .qr_gap_ms = 10000, .liveness_ms = 120000, .drops_per_mille = 50, .camera_still_ms = 10000, .clock_drift_ms = 500, .recording_gap_ms = 30000, .order_required = TRUE,
                                     .camera_required = TRUE } };
     file.policy.levels = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
     yaml_read_map (name, root, policy_fields, &file, problems);

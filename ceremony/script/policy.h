@@ -20,8 +20,9 @@ typedef struct {
     gint64 camera_still_ms;     /* a camera whose picture is the same for so long stands still */
     gint64 drops_per_mille;     /* dropped frames of those asked for */
     gint64 clock_drift_ms;
+    gint64 recording_gap_ms;    /* longest time in a call's recording without a code of this journal */
     gint64 max_sittings;        /* 0: any */
-    gboolean order_required, camera_required, audio_required, timestamp_required, attestation_required, sole_device, countersignature_required;
+    gboolean order_required, camera_required, audio_required, timestamp_required, attestation_required, sole_device, countersignature_required, recording_required;
     gboolean unknown_history_allowed;
     GHashTable *levels;         /* check id → GINT_TO_POINTER (PolicyLevel); not in it: LEVEL_REQUIRE */
     char sha256[65];

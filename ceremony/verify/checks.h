@@ -38,8 +38,8 @@ typedef struct {                        /* what policies in force ask, the stric
     PolicyPresence  presence;
     PolicySeal      local_seal;
     PolicyChallenge challenge;
-    gint64 qr_gap_ms, liveness_ms, drops_per_mille, clock_drift_ms, max_sittings, camera_still_ms;
-    gboolean order_required, camera_required, audio_required, timestamp_required, attestation_required, sole_device, unknown_history_allowed, countersignature_required;
+    gint64 qr_gap_ms, liveness_ms, drops_per_mille, clock_drift_ms, max_sittings, camera_still_ms, recording_gap_ms;
+    gboolean order_required, camera_required, audio_required, timestamp_required, attestation_required, sole_device, unknown_history_allowed, countersignature_required, recording_required;
 } Rule;
 
 typedef struct {
@@ -73,6 +73,7 @@ typedef struct {
     json_t    *attested;                /* vendor, model, serial, firmware by a genuine attestation; NULL where there is none */
     Countersigned *countersigned;       /* NULL where no signing service's countersignature is there, or it couldn't be judged */
     gboolean   attested_import;         /* the device's evidence, judged anew, says that the key was imported */
+    GPtrArray *calls;                   /* recordings of the call, as recording.c reads them */
     guint8     challenge[CHALLENGE_LEN];
     const Event *opened, *closed, *given, *generating, *generated;   /* given: the challenge that the generation answers */
     /* the last entry peeked into, where the container is in memory */
@@ -157,7 +158,8 @@ PolicyLevel rule_level (const Context *c, const char *check_id);
     X (key_recovered) X (device_consistent) X (device_sole) X (presence_unplug) X (attestation_credential) X (attestation) X (key_history) X (module_suitable) \
     X (service_signature) X (service_trust) X (service_declaration) X (service_module) \
     X (timestamps) X (statement_consistent) X (statement_opinion) X (witness_key_place) X (interruptions) X (deviations) \
-    X (camera_real) X (tracks_files) X (tracks_chunks) X (tracks_container) X (tracks_drops) X (tracks_clock) X (tracks_cover) X (camera_live) X (sound_live) X (pictures_codes)
+    X (camera_real) X (tracks_files) X (tracks_chunks) X (tracks_container) X (tracks_drops) X (tracks_clock) X (tracks_cover) X (camera_live) X (sound_live) X (pictures_codes) \
+    X (recording_read) X (recording_codes) X (recording_order) X (recording_pace) X (recording_cover)
 #define CHECK_DECLARE(name) CheckResult check_##name (Context *c);
 CHECKS (CHECK_DECLARE)
 #undef CHECK_DECLARE

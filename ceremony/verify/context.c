@@ -6,29 +6,10 @@
 #define REASON_SENTENCES 6
 #define REASON_MAX 4000
 
-static gboolean
-is_printable (gunichar ch)
-{
-    GUnicodeType type = g_unichar_type (ch);
-
-    return type != G_UNICODE_CONTROL && type != G_UNICODE_FORMAT && type != G_UNICODE_SURROGATE && type != G_UNICODE_LINE_SEPARATOR
-        && type != G_UNICODE_PARAGRAPH_SEPARATOR && type != G_UNICODE_UNASSIGNED && type != G_UNICODE_PRIVATE_USE;
-}
-
 char *
 printable (const char *text, gsize max)
 {
-    g_autofree char *valid = g_utf8_make_valid (text, -1);
-    GString *out = g_string_new (NULL);
-
-    for (const char *p = valid; *p && out->len < max; p = g_utf8_next_char (p)) {
-        gunichar ch = g_utf8_get_char (p);
-        if (is_printable (ch))
-            g_string_append_unichar (out, ch);
-        else
-            g_string_append (out, ch == '\n' || ch == '\t' ? " " : "\xEF\xBF\xBD");
-    }
-    return g_string_free (out, FALSE);
+    return seen_printable (text, max);
 }
 
 void

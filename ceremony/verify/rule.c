@@ -4,7 +4,7 @@
 
 static const Rule by_default = {
     .presence = PRESENCE_UNPLUG, .local_seal = SEAL_TOKEN, .challenge = CHALLENGE_WORDS, .qr_gap_ms = 10000, .liveness_ms = 120000,
-    .drops_per_mille = 50, .clock_drift_ms = 500, .max_sittings = 0, .camera_still_ms = 10000, .order_required = TRUE, .camera_required = TRUE,
+    .drops_per_mille = 50, .clock_drift_ms = 500, .max_sittings = 0, .camera_still_ms = 10000, .recording_gap_ms = 30000, .order_required = TRUE, .camera_required = TRUE,
 };
 
 static const char *const default_algorithms[] = { "rsa-3072", "rsa-4096", "ec-p256", "ec-p384", NULL };
@@ -25,6 +25,7 @@ take (Rule *rule, const Policy *policy)
     LEAST (drops_per_mille);
     LEAST (clock_drift_ms);
     LEAST (camera_still_ms);
+    LEAST (recording_gap_ms);
     EITHER (order_required);
     EITHER (camera_required);
     EITHER (audio_required);
@@ -32,6 +33,7 @@ take (Rule *rule, const Policy *policy)
     EITHER (attestation_required);
     EITHER (sole_device);
     EITHER (countersignature_required);
+    EITHER (recording_required);
 #undef LEAST
 #undef EITHER
     if (first || (policy->max_sittings && (!rule->max_sittings || policy->max_sittings < rule->max_sittings)))

@@ -142,6 +142,16 @@ static const Check checks[] = {
     { { "sound.live", "tracks", "While the challenge was read aloud the microphone heard something.", "CSBR 6.1.1.1" }, EV, FALSE, check_sound_live },
     { { "pictures.codes", "tracks", "The QR codes in the picture are this journal's checkpoints, where the journal says that they were shown.", "CSBR 6.1.1.1" },
       EV | NEEDS_POINTS, FALSE, check_pictures_codes },
+    { { "recording.read", "recording", "The call's recording, and what the witness's program saw of the call, can be read and are the same.", "CSBR 6.2.7.4.2 (6)" },
+      EV | NEEDS_POINTS | NEEDS_NOTE_KEY, FALSE, check_recording_read },
+    { { "recording.codes", "recording", "The codes seen in the call are this journal's checkpoints, and no other ceremony's or log's.", "CSBR 6.2.7.4.2 (6)" },
+      EV | NEEDS_POINTS | NEEDS_NOTE_KEY, TRUE, check_recording_codes },
+    { { "recording.order", "recording", "They were seen in the journal's order.", "CSBR 6.2.7.4.2 (6)" }, EV | NEEDS_POINTS | NEEDS_NOTE_KEY, FALSE,
+      check_recording_order },
+    { { "recording.pace", "recording", "The recording's time is the journal's: not cut, slowed or put together.", "CSBR 6.2.7.4.2 (6)" },
+      EV | NEEDS_POINTS | NEEDS_NOTE_KEY, FALSE, check_recording_pace },
+    { { "recording.cover", "recording", "The call saw the ceremony from its opening to its end.", "CSBR 6.2.7.4.2 (6)" }, EV | NEEDS_POINTS | NEEDS_NOTE_KEY, FALSE,
+      check_recording_cover },
 };
 
 /* What stands for each need, and the checks that give it, first to fail first. */
@@ -395,6 +405,7 @@ context_clear (Context *c)
     g_clear_pointer (&c->points, g_ptr_array_unref);
     g_clear_pointer (&c->key, EVP_PKEY_free);
     g_clear_pointer (&c->spki, g_bytes_unref);
+    g_clear_pointer (&c->calls, g_ptr_array_unref);
     g_clear_pointer (&c->peeked_bytes, g_bytes_unref);
     g_string_free (c->reason, TRUE);
 }

@@ -2,6 +2,7 @@
 #pragma once
 #include "ceremony/bundle/asice.h"
 #include "ceremony/bundle/order.h"
+#include "ceremony/bundle/seen.h"
 #include "ceremony/bundle/trust.h"
 #include "ceremony/journal/journal.h"
 
@@ -38,6 +39,8 @@ typedef struct {
     const char   *vendors_dir;                      /* trust/vendor: a CA's additions to vendors_path; may be NULL or missing */
     const char *const *blocklists;                  /* lists of weak and compromised keys, files or folders (keycheck.h), NULL-terminated; may be NULL */
     GBytes       *checkpoint;                       /* the final checkpoint's note as the reviewer knows it from elsewhere, to judge a clip by; may be NULL */
+    const char *const *recordings;                  /* of the call: paths of videos; NULL-terminated, may be NULL */
+    const char *const *seen;                        /* what `ceremony watch` wrote, beside what the bundle holds of it; likewise */
     VerifyFlags   flags;
 } VerifyOptions;
 
@@ -54,3 +57,7 @@ json_t  *verdict_json (const Verdict *self);        /* stable names: design sect
 typedef struct { const char *id, *family, *meaning, *clause; } CheckInfo;
 const CheckInfo *verify_checks (gsize *n);          /* for docs and `ceremony verify --checks` */
 const CheckInfo *verify_clip_checks (gsize *n);
+
+/* Reads the QR codes off a recording in any container and codec that ceremony-media decodes, with the file's SHA-256 and length. @keys: GBytes of 32, Ed25519 keys of
+ * appliances to check signatures by; may be NULL. BASE_ERROR_MISSING (no such file, or no ceremony-media), BASE_ERROR_FAILED with the scanner's reason. */
+Seen *seen_of_recording (const char *path, GPtrArray *keys, GError **error);
