@@ -73,19 +73,23 @@ session_is_dead (Watch *watch, Token *self)
     return TRUE;
 }
 
-/* URIs of the tokens that are in @module's slots now. */
+/* URIs of the tokens that are in @module's slots now; NULL where one couldn't be asked. */
 static GHashTable *
 tokens_present (Module *module)
 {
     GHashTable *uris = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
     CK_RV rv;
     g_autoptr(GArray) slots = module_slots (module, TRUE, &rv);
-    for (guint i = 0; i < slots->len; i++) {
+    for (guint i = 0; rv == CKR_OK && i < slots->len; i++) {
         CK_TOKEN_INFO info = { 0 };
-        if (module_token_info (module, g_array_index (slots, CK_SLOT_ID, i), &info) == CKR_OK)
+        rv = module_token_info (module, g_array_index (slots, CK_SLOT_ID, i), &info);
+        if (rv == CKR_OK)
             g_hash_table_add (uris, uri_of_token (&info));
     }
-    return uris;
+    if (rv == CKR_OK)
+        return uris;
+    g_hash_table_unref (uris);
+    return NULL;
 }
 
 gboolean
@@ -98,8 +102,9 @@ token_wait_removed (Token *self, guint timeout_ms, GCancellable *cancel, json_t 
     if (!token_need_session (self, error))
         return FALSE;
     g_clear_pointer (&self->known, g_hash_table_unref);
-    self->known = tokens_present (self->module);
     for (;;) {
+        for (guint attempt = 0; !self->known && attempt < 3; attempt++)
+            self->known = tokens_present (self->module);    /* before ours is gone */
         observe_event (&watch, self);
         gboolean empty = slot_is_empty (&watch, self), dead = session_is_dead (&watch, self);
         if (empty || dead)
@@ -118,6 +123,8 @@ observe_others (Watch *watch, Module *module, GHashTable *known)
     g_autoptr(GHashTable) now = tokens_present (module);
     GHashTableIter iter;
     gpointer uri;
+    if (!now)
+        return;
     g_hash_table_iter_init (&iter, now);
     while (g_hash_table_iter_next (&iter, &uri, NULL))
         if (g_hash_table_add (known, g_strdup (uri)))
@@ -131,9 +138,12 @@ token_wait_returned (Token *self, guint timeout_ms, GCancellable *cancel, json_t
     Watch watch = { clock_boot_ms (), timeout_ms, cancel, list };
     if (observed)
         *observed = json_incref (list);
+    guint missed = 0;
     token_drop_session (self);
     if (!self->known)
         self->known = tokens_present (self->module);
+    if (!self->known)
+        self->known = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
     for (;;) {
         Module *module;
         CK_SLOT_ID slot;
@@ -146,7 +156,7 @@ token_wait_returned (Token *self, guint timeout_ms, GCancellable *cancel, json_t
                 return TRUE;
             }
             observe (&watch, "session-failed", why->message);   /* readers report a card before it answers */
-        } else
+        } else if (missed++ > 0)         /* not at the first look: one answer that fails isn't an absence */
             observe_others (&watch, self->module, self->known);
         if (!go_on (&watch, "waiting for the token to come back", TOKEN_ERROR_ABSENT, error))
             return FALSE;
