@@ -149,17 +149,14 @@ refuse (const char *display, const char *why)
 }
 
 static GstElement *
-build (const char *display, GstElement **sink, GError **error)
+build (GstElement **sink, GError **error)
 {
-    g_autofree char *text = g_strdup_printf ("ximagesrc name=source use-damage=false show-pointer=false ! video/x-raw,framerate=%d/1 ! videoconvert ! "
+    g_autofree char *text = g_strdup_printf ("ximagesrc use-damage=false show-pointer=false ! video/x-raw,framerate=%d/1 ! videoconvert ! "
                                              "video/x-raw,format=GRAY8 ! appsink name=sink max-buffers=1 drop=true sync=false", RATE);
     GstElement *pipeline = gst_parse_launch (text, error);
     if (pipeline == NULL)
         return NULL;
-    g_autoptr (GstElement) source = gst_bin_get_by_name (GST_BIN (pipeline), "source");
     *sink = gst_bin_get_by_name (GST_BIN (pipeline), "sink");
-    if (source != NULL && display != NULL && *display != '\0')
-        g_object_set (source, "display-name", display, NULL);
     return pipeline;
 }
 
@@ -179,7 +176,7 @@ static int
 take_pictures (const char *display, int fd)
 {
     g_autoptr (GError) error = NULL;
-    GstElement *sink = NULL, *pipeline = build (display, &sink, &error);
+    GstElement *sink = NULL, *pipeline = build (&sink, &error);
     gint64 first = 0, waited = g_get_monotonic_time ();
     g_autofree char *why = NULL;
     gboolean ok = TRUE;
@@ -231,6 +228,9 @@ job_screen (int argc, char **argv)
         return refuse (display, g_strerror (errno));
     dup2 (STDERR_FILENO, STDOUT_FILENO);        /* the reader's output is the reader's alone */
     signal (SIGPIPE, SIG_IGN);
+    /* By the environment: with its property of that name ximagesrc gives a picture, and then says that it can't open the display. */
+    if (display != NULL && *display != '\0')
+        g_setenv ("DISPLAY", display, TRUE);
     gst_registry_fork_set_enabled (FALSE);
     gst_init (NULL, NULL);
     code = take_pictures (display, fds[1]);
