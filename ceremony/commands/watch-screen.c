@@ -185,17 +185,18 @@ draw_opening (const View *v, GString *out)
     g_autofree char *root = NULL, *words = NULL;
 
     if (!v->opening) {
-        line (out, "When the operator shows the OPENING checkpoint, press o: it is taken from the screen.");
+        line (out, "When the operator shows the OPENING checkpoint, press o.");
         return;
     }
     root = words_of_root (v->opening, 4);
     line (out, "\033[1mOPENING CHECKPOINT: %" G_GUINT64_FORMAT " events, %s\033[0m", v->opening->size, root);
-    line (out, "  (these must be the number and words that the operator's screen shows; else press o again)");
+    line (out, "  (compare with the operator's screen; where they differ, press o again)");
     if (!v->watch->secret_path)
         return;
     words = v->words_hidden ? g_strdup ("(hidden: press w)") : challenge_words (v);
     line (out, "%s", "");
-    line (out, "\033[1mSAY THESE WORDS:  %s\033[0m", words);
+    line (out, "SAY THESE WORDS:");
+    line (out, "\033[1m  %s\033[0m", words);
 }
 
 static void
@@ -205,7 +206,7 @@ draw_latest (const View *v, GString *out)
     g_autofree char *origin = NULL, *words = NULL;
 
     if (!v->latest) {
-        line (out, "No code of a ceremony seen yet. Bring the call's picture onto this screen, as large as it goes.");
+        line (out, "No code seen yet. Bring the call's picture onto this screen, large.");
         return;
     }
     origin = seen_printable (v->latest->origin, 66);
