@@ -17,6 +17,7 @@
 #define LOOK_MS 200             /* CHANGES: not more often */
 #define AGAIN_MS 4000           /* … but so often even where nothing changed */
 #define SEARCH_MS 700           /* … a search of the whole picture */
+#define AROUND_MS 2000          /* … and so often also where each code is where it was: another one may have come up beside it */
 #define ENLARGE_MAX (1300 * 1300)       /* pixels of a picture that is enlarged as a whole */
 
 typedef struct {
@@ -294,6 +295,9 @@ look_for_changes (Codes *self, const GreyPicture *p)
     if (!all && ms - self->searched_ms >= SEARCH_MS && (missed > 0 || self->n_places == 0)) {
         self->searched_ms = ms;
         read_whole (self, p, self->searches++ % 2 == 0);
+    } else if (ms - self->searched_ms >= AROUND_MS) {
+        self->searched_ms = ms;
+        read_whole (self, p, FALSE);
     }
     follow (self, p);
     if (tell (self, ms))

@@ -23,7 +23,7 @@ static const char help[] =
     "screen while the call runs, and says what was seen: which ceremony, which checkpoints, from\n"
     "when to when, and whatever doesn't belong there.\n"
     "\n"
-    "  -o FILE             write what was seen to FILE; `ceremony seal --seen FILE` seals it\n"
+    "  -o FILE             write what was seen to FILE; `ceremony seal` can seal it\n"
     "  --trust DIR         check signatures by the keys in DIR/appliance/\n"
     "  --order ORDER       check signatures by the key of the appliance that ORDER names\n"
     "  --secret-file FILE  screen: the witness's secret; shows the eight words to say\n"
