@@ -1,6 +1,7 @@
 /* `ceremony-media cameras`: which cameras there are, as GStreamer's device providers see them. None is no error: a test picture or a file
  * may take the camera's place. */
 #include "media/jobs.h"
+#include "media/lines.h"
 #include "ceremony/base/cjson.h"
 #include <gst/gst.h>
 #include <stdio.h>
@@ -26,10 +27,7 @@ print_camera (GstDevice *device)
     if (!path)
         return;
     g_autofree char *name = gst_device_get_display_name (device);
-    g_autoptr (json_t) line = json_pack ("{s:s,s:o}", "device", path, "name", cjson_bytes (name, strlen (name)));
-    g_autofree char *text = cjson_encode (line, NULL);
-    if (text)
-        puts (text);
+    print_line (json_pack ("{s:s,s:o}", "device", path, "name", cjson_bytes (name, strlen (name))));
 }
 
 int

@@ -420,15 +420,15 @@ decode_free (Decode *d)
     g_free (d);
 }
 
-/* TRUE in *@stuck: a decoder doesn't come to an end, and taking it down would wait for it; func won't be called any more. */
+/* TRUE in *@stuck: something may still be at work on what damage gave it, and taking it down would wait for that; func won't be called any more. */
 static gboolean
 play (Decode *d, gboolean *stuck, GError **error)
 {
     gst_element_set_state (d->pipeline, GST_STATE_PLAYING);
     GError *why = NULL;
     gboolean ok = run (d, &why);
+    *stuck = !ok || g_atomic_int_get (&d->shared.stop);
     g_atomic_int_set (&d->shared.stop, 1);
-    *stuck = g_error_matches (why, BASE_ERROR, BASE_ERROR_LIMIT);
     while (*stuck && !all_done (d))
         g_usleep (2000);
     if (why != NULL)

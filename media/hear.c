@@ -1,6 +1,7 @@
 /* The job hear: the sound of a stretch of our own recording, decoded in the sandbox: how loud it is, and as WAV. Of a long recording only the head and the clusters
  * that are asked for are read: their times are in them. */
 #include "media/jobs.h"
+#include "media/lines.h"
 #include "media/sandbox.h"
 #include "ceremony/base/cjson.h"
 #include "ceremony/base/errors.h"
@@ -209,9 +210,8 @@ hear (Hear *self, GError **error)
     if (!sandbox_enter (&limits, &without, error))
         return FALSE;
     gst_element_set_state (self->pipeline, GST_STATE_PLAYING);
-    gboolean good = pull_all (self, error);
-    gst_element_set_state (self->pipeline, GST_STATE_NULL);
-    return good;
+    /* It isn't taken down: that would wait for a demuxer that damage keeps busy. The process ends at once afterwards. */
+    return pull_all (self, error);
 }
 
 int
@@ -227,16 +227,13 @@ job_hear (int argc, char **argv)
     g_autoptr (GError) error = NULL;
     gboolean good = hear (&self, &error);
     if (good) {
-        g_autoptr (json_t) line = json_pack ("{s:b,s:I,s:I,s:I,s:I,s:I}", "end", 1, "loud", (json_int_t) self.loud, "ms", (json_int_t) (self.count * 1000 / RATE), "peak",
-                                             (json_int_t) self.peak, "samples", (json_int_t) self.count, "wav_length",
-                                             (json_int_t) (self.wav ? 44 + self.samples->len : 0));
-        g_autofree char *text = cjson_encode (line, NULL);
-        puts (text ? text : "");
+        good = print_line (json_pack ("{s:b,s:I,s:I,s:I,s:I,s:I}", "end", 1, "loud", (json_int_t) self.loud, "ms", (json_int_t) (self.count * 1000 / RATE), "peak",
+                                      (json_int_t) self.peak, "samples", (json_int_t) self.count, "wav_length",
+                                      (json_int_t) (self.wav ? 44 + self.samples->len : 0)));
         if (self.wav)
             print_wav (&self);
     } else
         fprintf (stderr, "ceremony-media: hear: %s\n", error->message);
     g_byte_array_unref (self.samples);
-    g_clear_object (&self.pipeline);
     return good && fflush (stdout) == 0 ? 0 : 1;
 }

@@ -2,6 +2,7 @@
  * by itself, so the same picture from the camera gives the same bytes again; a sensor's noise never does: two key units of an honest camera differ by half a grey
  * level and more, even of a still scene and even where the noise itself is below what the encoder keeps. */
 #include "media/decode.h"
+#include "media/lines.h"
 #include "media/jobs.h"
 #include "media/layout.h"
 #include "ceremony/base/cjson.h"
@@ -80,11 +81,9 @@ tell (guint camera, gboolean marked, const Shot *shot, gint64 before, const Shot
         squares += (double) shot->px[i] * shot->px[i];
     }
     double mean = sum / SAMPLES, spread = sqrt (MAX (squares / SAMPLES - mean * mean, 0));
-    g_autoptr (json_t) line = json_pack ("{s:i,s:I,s:b,s:I,s:I,s:I,s:I,s:I}", "camera", (int) camera + 1, "ms", (json_int_t) shot->ms, "marked", (int) marked,
-                                         "mean", (json_int_t) lround (mean * 10), "spread", (json_int_t) lround (spread * 10), "before", (json_int_t) before,
-                                         "again_ms", (json_int_t) (again ? again->ms : -1), "again", (json_int_t) again_d);
-    g_autofree char *text = cjson_encode (line, NULL);
-    return text != NULL && puts (text) != EOF && fflush (stdout) == 0;
+    return print_line (json_pack ("{s:i,s:I,s:b,s:I,s:I,s:I,s:I,s:I}", "camera", (int) camera + 1, "ms", (json_int_t) shot->ms, "marked", (int) marked,
+                                  "mean", (json_int_t) lround (mean * 10), "spread", (json_int_t) lround (spread * 10), "before", (json_int_t) before,
+                                  "again_ms", (json_int_t) (again ? again->ms : -1), "again", (json_int_t) again_d));
 }
 
 /* The earlier picture that is the most like this one, and their difference in thousandths of a grey level. */
@@ -185,11 +184,9 @@ job_look (int argc, char **argv)
     DecodeSummary summary;
     g_autoptr (GError) error = NULL;
     gboolean ok = decode_video (&look.decode, look_picture, &look, &summary, &error);
-    if (ok) {
-        g_autoptr (json_t) end = json_pack ("{s:b,s:I,s:I}", "end", 1, "frames", (json_int_t) summary.frames, "duration_ms", (json_int_t) summary.duration_ms);
-        g_autofree char *text = cjson_encode (end, NULL);
-        puts (text ? text : "");
-    } else
+    if (ok)
+        ok = print_line (json_pack ("{s:b,s:I,s:I}", "end", 1, "frames", (json_int_t) summary.frames, "duration_ms", (json_int_t) summary.duration_ms));
+    else
         fprintf (stderr, "ceremony-media: look: %s\n", error->message);
     for (guint i = 0; i < CAMERAS_MAX; i++)
         for (int marked = 0; marked < 2; marked++)

@@ -8,6 +8,7 @@
 #include "ceremony/base/cjson.h"
 #include "ceremony/base/errors.h"
 #include "media/codes.h"
+#include "media/lines.h"
 #include "media/jobs.h"
 
 #define INPUT_FD 4
@@ -32,14 +33,6 @@ typedef struct {
     cairo_surface_t *last;                  /* thumbnail: the newest picture at or before the next time */
     gint64  last_ms;
 } Scan;
-
-static gboolean
-print_line (json_t *line)
-{
-    g_autofree char *text = cjson_encode (line, NULL);
-    json_decref (line);
-    return text != NULL && puts (text) != EOF && fflush (stdout) == 0;
-}
 
 /* Decoders give their finds in any order; they are written in order of time. */
 static void

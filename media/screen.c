@@ -14,6 +14,7 @@
 #include "ceremony/base/cjson.h"
 #include "ceremony/base/errors.h"
 #include "media/jobs.h"
+#include "media/lines.h"
 #include "media/sandbox.h"
 
 #define RATE 4                              /* pictures a second: a code stays for two seconds */
@@ -35,14 +36,6 @@ read_all (int fd, void *data, gsize len)
             return FALSE;
     }
     return TRUE;
-}
-
-static gboolean
-print_line (json_t *line)
-{
-    g_autofree char *text = cjson_encode (line, NULL);
-    json_decref (line);
-    return text != NULL && puts (text) != EOF && fflush (stdout) == 0;
 }
 
 static gboolean

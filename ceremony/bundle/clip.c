@@ -153,13 +153,14 @@ static Piece *
 piece_new (Clip *clip, gint64 part, GError **error)
 {
     const Event *started = moments_first (clip->moments, "recording.started", part);
+    g_autofree char *name = moments_video_path (part);
     Piece *piece = g_new0 (Piece, 1);
 
     piece->fd = -1;
     piece->part = part;
     piece->chunks = moments_of_part (clip->moments, "video.chunk", part);
     piece->path = started ? event_text (started, "video") : NULL;
-    if (piece->path != NULL && piece->chunks->len >= 2)
+    if (g_strcmp0 (piece->path, name) == 0 && piece->chunks->len >= 2)
         return piece;
     if (started == NULL)
         g_set_error (error, BASE_ERROR, BASE_ERROR_USAGE, "the video has no part %" G_GINT64_FORMAT ": it has %u", part, moments_parts (clip->moments));

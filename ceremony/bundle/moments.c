@@ -207,3 +207,9 @@ moment_format (gint64 ms)
         return g_strdup_printf ("%" G_GINT64_FORMAT ":%02d:%02d.%03d", ms / 3600000, (int) (ms / 60000 % 60), (int) (ms / 1000 % 60), (int) (ms % 1000));
     return g_strdup_printf ("%" G_GINT64_FORMAT ":%02d.%03d", ms / 60000, (int) (ms / 1000 % 60), (int) (ms % 1000));
 }
+
+char *
+moments_video_path (gint64 part)
+{
+    return g_strdup_printf ("video/%04" G_GINT64_FORMAT ".mkv", part);
+}

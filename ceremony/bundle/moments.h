@@ -36,6 +36,8 @@ GPtrArray   *moments_of_part (const Moments *self, const char *type, gint64 part
 const Event *moments_first (const Moments *self, const char *type, gint64 part);
 guint        moments_parts (const Moments *self);
 
+/* How the recorder names a part's video; any other name is somebody else's. g_free. */
+char        *moments_video_path (gint64 part);
 /* "12", "12.5", "1:02", "1:02:03.5": ms. BASE_ERROR_USAGE. */
 gboolean moment_parse (const char *text, gint64 *ms, GError **error);
 char    *moment_format (gint64 ms);                     /* "1:02.500", "0:12.000"; g_free */

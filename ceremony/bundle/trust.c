@@ -1,5 +1,6 @@
 /* Who is believed, by role: pinned keys, and issuers with what their signers must carry. */
 #include "ceremony/bundle/trust.h"
+#include "ceremony/bundle/tsa.h"
 #include "ceremony/base/clock.h"
 #include "ceremony/base/encode.h"
 #include "ceremony/base/errors.h"
@@ -487,4 +488,30 @@ trust_ed25519_keys (const Trust *self, const char *role)
             g_ptr_array_add (keys, g_bytes_ref (pin->ed25519));
     }
     return keys;
+}
+
+/* A timestamp that a trusted TSA gave fixes the time; else it is the signer's own word. */
+gboolean
+trust_signing_time (const Trust *self, const Cades *cades, GBytes *p7s, gint64 *when, gboolean *stamped, char **why, GError **error)
+{
+    gsize len, token_len;
+    X509 *tsa = NULL;
+    gint64 at = 0;
+    *when = cades->signing_time;
+    *stamped = FALSE;
+    *why = NULL;
+    g_autoptr (GBytes) value = cades->timestamp != NULL ? cades_value (g_bytes_get_data (p7s, NULL), g_bytes_get_size (p7s)) : NULL;
+    if (value == NULL)
+        return TRUE;
+    const void *data = g_bytes_get_data (value, &len), *token = g_bytes_get_data (cades->timestamp, &token_len);
+    gboolean ok = tsa_verify (token, token_len, TRUE, data, len, &at, &tsa, error);
+    if (ok && self == NULL)
+        *why = g_strdup ("no trust given");
+    else if (ok && trust_judge (self, "tsa", tsa, NULL, at, why)) {
+        g_clear_pointer (why, g_free);
+        *when = at;
+        *stamped = TRUE;
+    }
+    X509_free (tsa);
+    return ok;
 }

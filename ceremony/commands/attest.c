@@ -123,12 +123,9 @@ command_attest (int argc, char **argv)
         fputs (usage, stdout);
         return 0;
     }
-    g_autoptr (GOptionContext) context = g_option_context_new (NULL);
     g_autoptr (GError) error = NULL;
-    g_option_context_set_help_enabled (context, FALSE);
-    g_option_context_add_main_entries (context, entries, NULL);
     int status = 2;
-    if (!g_option_context_parse (context, &argc, &argv, &error))
+    if (!command_options (entries, &argc, &argv, &error))
         fprintf (stderr, "ceremony attest: %s\n%s", error->message, usage);
     else if (!files && !o.csr)
         fprintf (stderr, "ceremony attest: no file was given\n%s", usage);

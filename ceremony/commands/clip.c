@@ -38,11 +38,8 @@ parse (int argc, char **argv, Options *o, ClipRange *range, GError **error)
         { G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &o->bundle, NULL, NULL },
         { NULL, 0, 0, 0, NULL, NULL, NULL },
     };
-    g_autoptr(GOptionContext) context = g_option_context_new (NULL);
 
-    g_option_context_add_main_entries (context, entries, NULL);
-    g_option_context_set_help_enabled (context, FALSE);
-    if (!g_option_context_parse (context, &argc, &argv, error) || o->help)
+    if (!command_options (entries, &argc, &argv, error) || o->help)
         return o->help;
     if (!o->bundle || g_strv_length (o->bundle) != 1 || !o->out)
         g_set_error (error, BASE_ERROR, BASE_ERROR_USAGE, "name one bundle, and with -o the file to write");
@@ -81,7 +78,7 @@ print_json (const GArray *pieces, const char *path)
 static void
 print_text (const GArray *pieces, const char *path)
 {
-    g_autofree char *word = shell_word (path);
+    g_autofree char *word = shell_word (path), *first = shell_word (g_array_index (pieces, ClipPiece, 0).path);
 
     for (guint i = 0; i < pieces->len; i++) {
         const ClipPiece *piece = &g_array_index (pieces, ClipPiece, i);
@@ -89,8 +86,7 @@ print_text (const GArray *pieces, const char *path)
         g_autofree char *to = piece->to_ms < 0 ? g_strdup ("what an interruption left") : moment_format (piece->to_ms);
         printf ("part %" G_GINT64_FORMAT ", %s to %s (cut at chunks, so a little more than asked)\n", piece->part, from, to);
     }
-    printf ("\nPlay it:   unzip -p %s %s >clip.mkv, then any player\nVerify it: ceremony verify --clip --trust DIR %s\n", word,
-            g_array_index (pieces, ClipPiece, 0).path, word);
+    printf ("\nPlay it:   unzip -p %s %s >clip.mkv, then any player\nVerify it: ceremony verify --clip --trust DIR %s\n", word, first, word);
 }
 
 static int
@@ -102,7 +98,7 @@ run (const Options *o, const ClipRange *range)
 
     if (pieces == NULL) {
         fprintf (stderr, "ceremony: clip: %s\n", error->message);
-        return g_error_matches (error, BASE_ERROR, BASE_ERROR_MISSING) ? 1 : 2;
+        return bundle && g_error_matches (error, BASE_ERROR, BASE_ERROR_MISSING) ? 1 : 2;
     }
     if (o->json)
         print_json (pieces, o->out);

@@ -1,8 +1,10 @@
 /* The subcommands: each reads its arguments (argv[0] is its own name), calls what it needs, prints, and gives the exit status. The table in main.c names them. */
 #pragma once
+#include <glib.h>
+#include "ceremony/base/shell.h"
 
-/* @path as a shell takes it back: in quotes only where it needs them. For commands that are printed to be pasted. g_free. */
-char *shell_word (const char *path);
+/* Reads @argv by @entries, of which --help is one or was looked for before. FALSE: a G_OPTION_ERROR. */
+gboolean command_options (const GOptionEntry *entries, int *argc, char ***argv, GError **error);
 
 int command_appliance (int argc, char **argv);
 int command_cameras (int argc, char **argv);

@@ -79,11 +79,8 @@ command_keycheck (int argc, char **argv)
         fputs (usage, stdout);
         return 0;
     }
-    g_autoptr (GOptionContext) context = g_option_context_new (NULL);
     g_autoptr (GError) error = NULL;
-    g_option_context_set_help_enabled (context, FALSE);
-    g_option_context_add_main_entries (context, entries, NULL);
-    if (!g_option_context_parse (context, &argc, &argv, &error)) {
+    if (!command_options (entries, &argc, &argv, &error)) {
         fprintf (stderr, "ceremony keycheck: %s\n%s", error->message, usage);
         return 2;
     }

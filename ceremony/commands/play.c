@@ -308,11 +308,8 @@ parse (int argc, char **argv, Options *o, GError **error)
         { G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &o->bundle, NULL, NULL },
         { NULL, 0, 0, 0, NULL, NULL, NULL },
     };
-    g_autoptr(GOptionContext) context = g_option_context_new (NULL);
 
-    g_option_context_add_main_entries (context, entries, NULL);
-    g_option_context_set_help_enabled (context, FALSE);
-    if (!g_option_context_parse (context, &argc, &argv, error) || o->help)
+    if (!command_options (entries, &argc, &argv, error) || o->help)
         return o->help;
     if (!o->bundle || g_strv_length (o->bundle) != 1)
         g_set_error (error, BASE_ERROR, BASE_ERROR_USAGE, "name one bundle or clip");

@@ -70,12 +70,9 @@ parse (int argc, char **argv, Options *o)
         { G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &o->bundles, NULL, NULL },
         { NULL, 0, 0, 0, NULL, NULL, NULL },
     };
-    g_autoptr(GOptionContext) context = g_option_context_new (NULL);
     g_autoptr(GError) error = NULL;
 
-    g_option_context_add_main_entries (context, entries, NULL);
-    g_option_context_set_help_enabled (context, FALSE);
-    if (!g_option_context_parse (context, &argc, &argv, &error))
+    if (!command_options (entries, &argc, &argv, &error))
         fprintf (stderr, "ceremony: verify: %s; `ceremony verify --help` tells the options\n", error->message);
     else if (o->help || o->checks)
         return TRUE;

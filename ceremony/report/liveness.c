@@ -1,10 +1,10 @@
 /* Pictures and sound come from ceremony-media, which decodes the hostile video in its sandbox; the page holds no script and nothing from elsewhere. */
 #include "ceremony/report/liveness.h"
-#include "ceremony/base/child.h"
 #include "ceremony/base/clock.h"
 #include "ceremony/base/encode.h"
 #include "ceremony/base/errors.h"
 #include "ceremony/base/file.h"
+#include "ceremony/bundle/media-job.h"
 #include "ceremony/bundle/moments.h"
 #include <string.h>
 
@@ -91,22 +91,13 @@ find_place (Work *work, const Moments *moments, GError **error)
 static GBytes *
 ask_media (const Work *work, GPtrArray *words, GError **error)
 {
-    g_autofree char *media = child_media_path (error), *offset = g_strdup_printf ("%" G_GUINT64_FORMAT, work->video->offset);
-    g_autofree char *length = g_strdup_printf ("%" G_GUINT64_FORMAT, work->video->length);
-    GBytes *output = NULL;
-    int status = 0;
-    if (!media)
-        return NULL;
-    g_ptr_array_insert (words, 0, g_strdup (media));
-    for (const char **word = (const char *[]) { "--offset", offset, "--length", length, NULL }, **end = word + 5; word < end; word++)
-        g_ptr_array_add (words, g_strdup (*word));
-    if (!child_run ((const char *const *) words->pdata, asice_fd (work->bundle), NULL, 600000, OUTPUT_MAX, &output, &status, error))
-        return NULL;
-    if (status == 0)
-        return output;
-    g_clear_pointer (&output, g_bytes_unref);
-    g_set_error (error, BASE_ERROR, BASE_ERROR_FAILED, "%s can't be decoded (ceremony-media ended with status %d)", work->video->name, status);
-    return NULL;
+    GBytes *output;
+
+    g_ptr_array_add (words, NULL);
+    output = media_job (work->bundle, work->video, (const char *const *) words->pdata, OUTPUT_MAX, NULL, error);
+    if (!output)
+        g_prefix_error (error, "%s: ", work->video->name);
+    return output;
 }
 
 static void
@@ -123,16 +114,6 @@ write_file (const char *dir, const char *name, const void *data, gsize len, GErr
     return file_write (path, data, len, 0644, FALSE, error);
 }
 
-/* A line of JSON at @p, and where what follows it begins. */
-static json_t *
-take_line (const char **p, const char *end)
-{
-    const char *newline = memchr (*p, '\n', (gsize) (end - *p));
-    json_t *line = newline ? cjson_parse (*p, (gsize) (newline - *p), NULL) : NULL;
-    *p = newline ? newline + 1 : end;
-    return line;
-}
-
 static gboolean
 write_pictures (Work *work, const char *dir, GError **error)
 {
@@ -147,20 +128,13 @@ write_pictures (Work *work, const char *dir, GError **error)
     for (const char **word = (const char *[]) { "thumbnail", "--key-units", "--width", "960", "--at-ms", at->str, NULL }; *word; word++)
         g_ptr_array_add (words, g_strdup (*word));
     g_autoptr (GBytes) output = ask_media (work, words, error);
-    gsize size = 0;
-    const char *p = output ? g_bytes_get_data (output, &size) : NULL, *end = p + size;
-    while (p < end) {
-        g_autoptr (json_t) line = take_line (&p, end);
-        gint64 len = 0;
-        if (!cjson_int (line, "png_length", &len, NULL) || !cjson_int (line, "ms", &ms, NULL))
-            break;
-        if (len < 0 || len > end - p)
-            break;
+    gsize pos = 0, len;
+    const guint8 *png;
+    while (output && media_picture (output, &pos, &ms, &png, &len)) {
         g_autofree char *name = g_strdup_printf ("%02u.png", ++work->found->pictures), *time = moment_format (ms);
-        if (!write_file (dir, name, p, (gsize) len, error))
+        if (!write_file (dir, name, png, len, error))
             return FALSE;
         g_string_append_printf (work->page, "<figure><img src=\"%s\" alt=\"Picture of the video at %s\"><figcaption>%s</figcaption></figure>\n", name, time, time);
-        p += len;
     }
     return output != NULL;
 }
@@ -177,14 +151,14 @@ write_sound (Work *work, const char *dir, GError **error)
     add_number (words, "--from-ms", work->found->from_ms);
     add_number (words, "--to-ms", work->found->to_ms);
     g_autoptr (GBytes) output = ask_media (work, words, error);
-    gsize size = 0;
+    gsize size = 0, pos = 0;
     gint64 len = 0, peak = 0;
     if (!output)
         return FALSE;
-    const char *p = g_bytes_get_data (output, &size), *end = p + size;
-    g_autoptr (json_t) line = take_line (&p, end);
+    const char *data = g_bytes_get_data (output, &size);
+    g_autoptr (json_t) line = media_line (output, &pos);
     if (!cjson_int (line, "ms", &work->found->sound_ms, NULL) || !cjson_int (line, "wav_length", &len, NULL) || !cjson_int (line, "peak", &peak, NULL)
-        || len != end - p) {
+        || len != (gint64) (size - pos)) {
         g_set_error (error, BASE_ERROR, BASE_ERROR_FORMAT, "%s: its sound can't be decoded", work->video->name);
         return FALSE;
     }
@@ -195,7 +169,7 @@ write_sound (Work *work, const char *dir, GError **error)
     }
     g_string_append_printf (work->page, "<p><audio controls src=\"sound.wav\"></audio>%s</p>\n",
                             work->found->silent ? " <strong>It is silence itself: no microphone was on.</strong>" : "");
-    return write_file (dir, "sound.wav", p, (gsize) len, error);
+    return write_file (dir, "sound.wav", data + pos, (gsize) len, error);
 }
 
 static void

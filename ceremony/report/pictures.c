@@ -1,19 +1,15 @@
 /* Pictures of each step: where it begins and where it was confirmed, decoded by ceremony-media thumbnail in its sandbox. */
-#include <errno.h>
-#include <fcntl.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
-#include "ceremony/base/child.h"
 #include "ceremony/base/encode.h"
 #include "ceremony/base/errors.h"
 #include "ceremony/base/file.h"
+#include "ceremony/bundle/media-job.h"
 #include "ceremony/report/viewing-internal.h"
 
 #define DRAWN_MS 300                    /* after a step begins its page is on the screen */
 #define AT_ONCE 50                      /* moments a run; the job takes 100 */
 #define PICTURES_MAX (256 * 1024 * 1024)
-#define TIMEOUT_MS (30 * 60 * 1000u)
+#define NEAR_MS 2000                    /* the recorder may have dropped pictures; a damaged video misses more */
 
 typedef struct { const char *step, *moment; gint64 n, part, ms; guint64 seq; } Wanted;
 
@@ -67,42 +63,6 @@ all_wanted (const Moments *moments)
     return list;
 }
 
-/* ── what the job says ── */
-
-/* The next picture of @output: its line, then its bytes. FALSE at the end line, or where it isn't what the job writes. */
-static gboolean
-next_picture (const guint8 **p, const guint8 *end, const guint8 **png, gsize *len)
-{
-    const guint8 *newline = memchr (*p, '\n', end - *p);
-    g_autoptr(json_t) line = newline ? cjson_parse (*p, newline - *p, NULL) : NULL;
-    gint64 length = 0;
-
-    if (!line || !cjson_int (line, "png_length", &length, NULL) || length <= 0 || length > end - newline - 1)
-        return FALSE;
-    *png = newline + 1;
-    *len = (gsize) length;
-    *p = newline + 1 + length;
-    return TRUE;
-}
-
-static GBytes *
-run_job (const Asice *bundle, const AsiceEntry *entry, const char *times, guint width, GError **error)
-{
-    g_autofree char *media = child_media_path (error), *offset = g_strdup_printf ("%" G_GUINT64_FORMAT, entry->offset);
-    g_autofree char *length = g_strdup_printf ("%" G_GUINT64_FORMAT, entry->length), *wide = g_strdup_printf ("%u", width);
-    const char *argv[] = { media, "thumbnail", "--offset", offset, "--length", length, "--at-ms", times, "--width", wide, NULL };
-    GBytes *output = NULL;
-    int status = 0;
-
-    if (!media || !child_run (argv, asice_fd (bundle), NULL, TIMEOUT_MS, PICTURES_MAX, &output, &status, error))
-        return NULL;
-    if (status == 0 || (output && g_bytes_get_size (output) > 0))
-        return output;
-    g_clear_pointer (&output, g_bytes_unref);
-    g_set_error (error, BASE_ERROR, BASE_ERROR_FORMAT, "%s: no picture in it can be decoded here", entry->name);
-    return NULL;
-}
-
 /* ── files ── */
 
 typedef struct {
@@ -129,22 +89,37 @@ write_picture (Pictures *p, const Wanted *wanted, const guint8 *png, gsize len, 
     return TRUE;
 }
 
-/* Those of one part, from @first on; @last is behind them. */
+/* Those of one part, from @first on; @last is behind them. Where the video can't be read the job gives the picture before in place of one that isn't there: that is no
+ * picture of the moment, and left out. */
 static gboolean
-write_some (Pictures *p, const AsiceEntry *entry, const GArray *wanted, guint first, guint last, GError **error)
+write_some (Pictures *p, const AsiceEntry *entry, const GArray *wanted, guint first, guint last, GPtrArray *notes, GError **error)
 {
+    g_autofree char *width = g_strdup_printf ("%u", p->width);
     g_autoptr(GString) times = g_string_new (NULL);
+    gboolean whole = FALSE;
+    guint at_place = 0;
+    const guint8 *png;
+    gsize len;
+    gint64 ms;
 
     for (guint i = first; i < last; i++)
         g_string_append_printf (times, "%s%" G_GINT64_FORMAT, i > first ? "," : "", g_array_index (wanted, Wanted, i).ms);
-    g_autoptr(GBytes) output = run_job (p->bundle, entry, times->str, p->width, error);
-    if (output == NULL)
+    g_autoptr(GBytes) output = media_job (p->bundle, entry, (const char *const[]) { "thumbnail", "--at-ms", times->str, "--width", width, NULL }, PICTURES_MAX, &whole, error);
+    if (output == NULL) {
+        g_prefix_error (error, "%s: ", entry->name);
         return FALSE;
-    gsize size, len;
-    const guint8 *at = g_bytes_get_data (output, &size), *end = at + size, *png;
-    for (guint i = first; i < last && next_picture (&at, end, &png, &len); i++)
-        if (!write_picture (p, &g_array_index (wanted, Wanted, i), png, len, error))
+    }
+    gsize at = 0;
+    for (guint i = first; i < last && media_picture (output, &at, &ms, &png, &len); i++) {
+        const Wanted *one = &g_array_index (wanted, Wanted, i);
+        if (ABS (one->ms - ms) > NEAR_MS)
+            continue;
+        if (!write_picture (p, one, png, len, error))
             return FALSE;
+        at_place++;
+    }
+    if (!whole || at_place < last - first)
+        g_ptr_array_add (notes, g_strdup_printf ("%s can't be read everywhere: %u of %u pictures of it are missing", entry->name, last - first - at_place, last - first));
     return TRUE;
 }
 
@@ -160,8 +135,8 @@ write_all (Pictures *p, const Moments *moments, const GArray *wanted, GPtrArray 
             last++;
         if (entry == NULL) {
             g_ptr_array_add (notes, g_strdup_printf ("part %" G_GINT64_FORMAT " of the video isn't in the bundle", part));
-        } else if (!write_some (p, entry, wanted, i, last, &failed)) {
-            if (!g_error_matches (failed, BASE_ERROR, BASE_ERROR_FORMAT) && !g_error_matches (failed, BASE_ERROR, BASE_ERROR_LIMIT)) {
+        } else if (!write_some (p, entry, wanted, i, last, notes, &failed)) {
+            if (!g_error_matches (failed, BASE_ERROR, BASE_ERROR_FAILED) && !g_error_matches (failed, BASE_ERROR, BASE_ERROR_LIMIT)) {
                 g_propagate_error (error, g_steal_pointer (&failed));
                 return FALSE;
             }

@@ -1,5 +1,6 @@
 /* A verdict as text: what failed comes first, each reason whole, what passed in short lines by family. */
 #include <string.h>
+#include "ceremony/base/shell.h"
 #include "ceremony/report/report.h"
 
 #define ID_WIDTH 22
@@ -268,12 +269,13 @@ static void
 next_of_clip (Page *p, const Verdict *verdict)
 {
     const json_t *pieces = json_object_get (verdict->clip, "pieces");
-    g_autofree char *shown = g_filename_display_name (verdict->bundle), *clip = g_shell_quote (shown);
+    g_autofree char *shown = g_filename_display_name (verdict->bundle), *clip = shell_word (shown);
+    gboolean believed = verdict->kind != VERDICT_REFUSE || verdict->genuine;
 
     g_string_append (p->out, "\nNext: ");
-    wrap (p, 6, 0, verdict->kind == VERDICT_REFUSE && !verdict->genuine ? "believe nothing that it shows." : "look at it. Only the whole bundle tells what happened before and after.");
-    for (gsize i = 0; i < json_array_size (pieces); i++) {
-        const char *path = value (json_array_get (pieces, i), "path");
+    wrap (p, 6, 0, believed ? "look at it. Only the whole bundle tells what happened before and after." : "believe nothing that it shows.");
+    for (gsize i = 0; believed && i < json_array_size (pieces); i++) {
+        g_autofree char *path = shell_word (value (json_array_get (pieces, i), "path"));
         g_string_append_printf (p->out, "  unzip -p %s %s >clip-%" G_GSIZE_FORMAT ".mkv\n", clip, path, i + 1);
     }
 }
@@ -286,12 +288,11 @@ next_steps (Page *p, const Verdict *verdict)
         [VERDICT_ACCEPT] = "The CA may rely on it when a person has looked at the video.", [VERDICT_REFUSE] = "The CA can't rely on it.",
         [VERDICT_REVIEW] = "A person decides on the warnings, with the video and the events beside them.",
     };
-    g_autofree char *shown = g_filename_display_name (verdict->bundle), *bundle = g_shell_quote (shown);
-    gboolean plain = shown[strspn (shown, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-")] == '\0';
+    g_autofree char *shown = g_filename_display_name (verdict->bundle), *bundle = shell_word (shown);
 
     g_string_append (p->out, "\nNext: ");
     wrap (p, 6, 0, verdict->genuine ? "look at the recording. A real ceremony begins with `ceremony run`." : says[verdict->kind]);
-    g_string_append_printf (p->out, "  ceremony play %s --step liveness\n  ceremony extract %s -d FOLDER\n", plain ? shown : bundle, plain ? shown : bundle);
+    g_string_append_printf (p->out, "  ceremony play %s --step liveness\n  ceremony extract %s -d FOLDER\n", bundle, bundle);
 }
 
 char *

@@ -110,8 +110,9 @@ add_module (TokenModules *self, CK_FUNCTION_LIST *f, gboolean from_path, GPtrArr
     CK_RV rv = initialise (module);
     if (rv == CKR_OK)
         rv = f->C_GetInfo (&module->info);
-    pad (module->info.manufacturerID, sizeof module->info.manufacturerID);
-    pad (module->info.libraryDescription, sizeof module->info.libraryDescription);
+    CK_INFO *info = &module->info;
+    pad (info->manufacturerID, sizeof info->manufacturerID);
+    pad (info->libraryDescription, sizeof info->libraryDescription);
     if (rv != CKR_OK) {
         g_autofree char *why = rv == CKR_ARGUMENTS_BAD || rv == CKR_DEVICE_ERROR
             ? g_strdup_printf ("C_Initialize answered %s; it may want parameters of its own (x-init-reserved in its p11-kit configuration)", ckr_name (rv))

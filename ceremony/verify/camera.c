@@ -232,14 +232,10 @@ cameras_of (const Event *started)
 static gboolean
 read_shots (GPtrArray *cameras, GBytes *output)
 {
-    gsize len;
-    const char *p = g_bytes_get_data (output, &len), *end = p + len;
     gboolean ended = FALSE;
+    json_t *line;
 
-    for (const char *newline; p < end; p = newline + 1) {
-        newline = memchr (p, '\n', end - p);
-        newline = newline ? newline : end;
-        g_autoptr(json_t) line = cjson_parse (p, newline - p, NULL);
+    for (gsize at = 0; (line = media_line (output, &at)) != NULL; json_decref (line)) {
         gint64 number = member_int (line, "camera");
         ended = ended || member_true (line, "end");
         if (number < 1 || number > (gint64) cameras->len)
@@ -368,9 +364,8 @@ check_sound_live (Context *c)
     g_autoptr(GBytes) output = media_read (c, entry, job, &error);
     if (!output && g_error_matches (error, BASE_ERROR, BASE_ERROR_MISSING))
         return unreached (c, "ceremony-media isn't there to hear the sound: install it beside ceremony, or set CEREMONY_MEDIA");
-    gsize len = 0;
-    const char *text = output ? g_bytes_get_data (output, &len) : NULL;
-    g_autoptr(json_t) line = len > 0 ? cjson_parse (text, len - 1, NULL) : NULL;
+    gsize at = 0;
+    g_autoptr(json_t) line = output ? media_line (output, &at) : NULL;
     c->outcome->video_ms = from;
     if (!line)
         flaw (c, bad, shown, "the sound of the sign of life can't be decoded: %s", error ? error->message : "ceremony-media gave no answer");

@@ -6,6 +6,7 @@
 #include "ceremony/base/encode.h"
 #include "ceremony/base/errors.h"
 #include "ceremony/bundle/challenge.h"
+#include "ceremony/bundle/media-job.h"
 #include "ceremony/bundle/statement.h"
 #include "ceremony/bundle/tsa.h"
 #include "ceremony/journal/event.h"
@@ -124,7 +125,7 @@ char *root_at (Context *c, guint64 size);
 char *entry_sha256 (Context *c, const char *name, GError **error);
 /* The first bytes of @entry from @offset, at most @max: how many. */
 gsize entry_peek (Context *c, const AsiceEntry *entry, guint64 offset, void *out, gsize max);
-/* What ceremony-media prints when it carries out @job (its words, NULL-terminated) on @entry, a video. BASE_ERROR_MISSING: there is no ceremony-media. */
+/* What ceremony-media prints when it carries out @job on @entry, a video: media_job, all or nothing. */
 GBytes *media_read (Context *c, const AsiceEntry *entry, const char *const *job, GError **error);
 /* A copy of @text without control characters, marks of direction or bytes that aren't UTF-8, at most @max bytes. g_free. */
 char *printable (const char *text, gsize max);

@@ -293,6 +293,7 @@ static Piece *
 read_piece (Context *c, const json_t *json)
 {
     Piece *piece = g_new0 (Piece, 1);
+    g_autofree char *name = NULL;
     const GPtrArray *started;
 
     piece->part = member_int (json, "part");
@@ -301,7 +302,10 @@ read_piece (Context *c, const json_t *json)
     started = events_of_part (c, "recording.started", piece->part);
     piece->started = started->len ? started->pdata[0] : NULL;
     g_ptr_array_add (c->clip->pieces, piece);
-    if (!piece->started || !g_str_equal (member (piece->started->data, "video"), piece->path))
+    name = moments_video_path (piece->part);
+    if (!g_str_equal (piece->path, name))
+        flaw (c, CHECK_FAIL, piece->started, "part %" G_GINT64_FORMAT " of a video isn't named so by any recorder: %s", piece->part, piece->path);
+    else if (!piece->started || !g_str_equal (member (piece->started->data, "video"), piece->path))
         flaw (c, CHECK_FAIL, piece->started, "no event in the clip says that part %" G_GINT64_FORMAT " was recorded into %s", piece->part, piece->path);
     else if (!read_chunks (c, piece, json_object_get (json, "chunks")))
         flaw (c, CHECK_FAIL, NULL, "%s: the clip names as its chunks what no event of the clip tells of", piece->path);
@@ -636,22 +640,17 @@ check_piece_codes (Context *c, const Piece *piece)
     g_autoptr(GError) error = NULL;
     g_autoptr(GBytes) output = media_read (c, asice_find (c->asice, piece->path), (const char *const[]) { "scan", "--key-units", NULL }, &error);
     g_autoptr(GArray) finds = g_array_new (FALSE, FALSE, sizeof (Find));
-    gsize len = 0;
-    const char *p = output ? g_bytes_get_data (output, &len) : "", *end = p + len;
     gint64 duration = -1;
+    json_t *line;
 
     if (!output && g_error_matches (error, BASE_ERROR, BASE_ERROR_MISSING))
         return FALSE;
-    while (p < end) {
-        const char *newline = memchr (p, '\n', end - p);
-        gsize n = (newline ? newline : end) - p;
-        g_autoptr(json_t) line = cjson_parse (p, n, NULL);
+    for (gsize at = 0; output && (line = media_line (output, &at)) != NULL; json_decref (line)) {
         const char *text = json_string_value (json_object_get (line, "text"));
         if (member_true (line, "end"))
             duration = MAX (member_int (line, "duration_ms"), 0);
         else if (text)
             take_code (c, piece, text, member_int (line, "ms"), finds);
-        p += n + 1;
     }
     if (!output || duration < 0)
         flaw (c, piece->recovered ? CHECK_WARN : CHECK_FAIL, NULL, "%s: %s", piece->path, error ? error->message : "it can't be decoded to its end");

@@ -1,7 +1,6 @@
 /* Judging a countersignature: first the signature, then whose it is, then what was declared with it, then the module that is declared. */
 #include "ceremony/verify/countersigned.h"
 #include "ceremony/base/clock.h"
-#include "ceremony/bundle/tsa.h"
 #include "ceremony/verify/modules.h"
 #include <string.h>
 
@@ -43,29 +42,17 @@ text_in (const json_t *object, const char *group, const char *name)
     return text ? text : "";
 }
 
-/* A trusted authority's timestamp fixes the time; else it is the signer's own word. */
 static void
 judge_time (Countersigned *self, const CountersignedInput *input)
 {
-    gsize len, token_len, p7s_len;
-    const void *p7s = g_bytes_get_data (input->signature, &p7s_len);
-    g_autoptr(GBytes) value = self->cades->timestamp ? cades_value (p7s, p7s_len) : NULL;
     g_autoptr(GError) error = NULL;
     g_autofree char *why = NULL;
-    X509 *tsa = NULL;
-    gint64 stamped = 0;
+    gboolean stamped;
 
-    self->when = self->cades->signing_time;
-    if (value) {
-        const void *data = g_bytes_get_data (value, &len), *token = g_bytes_get_data (self->cades->timestamp, &token_len);
-        if (!tsa_verify (token, token_len, TRUE, data, len, &stamped, &tsa, &error))
-            find (self, SIGNATURE, FALSE, "its timestamp: %s", error->message);
-        else if (!input->trust || !trust_judge (input->trust, "tsa", tsa, NULL, stamped, &why))
-            find (self, SIGNATURE, TRUE, "its timestamp is by an authority that isn't trusted: %s", why ? why : "no trust given");
-        else
-            self->when = stamped;
-        X509_free (tsa);
-    }
+    if (!trust_signing_time (input->trust, self->cades, input->signature, &self->when, &stamped, &why, &error))
+        find (self, SIGNATURE, FALSE, "its timestamp: %s", error->message);
+    else if (why)
+        find (self, SIGNATURE, TRUE, "its timestamp is by an authority that isn't trusted: %s", why);
     if (self->cades->signing_time == 0)
         find (self, SIGNATURE, FALSE, "it names no signing time");
     else if (self->cades->signing_time > clock_wall_ms () + SLACK_MS)

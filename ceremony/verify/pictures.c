@@ -1,9 +1,5 @@
 /* The QR codes in the picture, read by ceremony-media in its sandbox: each a checkpoint of this journal, each where the journal says that it was shown. */
-#include <errno.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
-#include "ceremony/base/child.h"
 #include "ceremony/verify/checks.h"
 
 #define FINDS_MAX_OUTPUT (64 * 1024 * 1024)
@@ -21,57 +17,10 @@ typedef struct {
     gboolean cut;                       /* shorter than the journal tells: tracks.chunks says what is missing */
 } Scanned;
 
-/* The container's file and where @entry lies in it; a container in memory gives a copy of the entry in a file of its own (@own, to be closed). */
-static gboolean
-place_of_entry (Context *c, const AsiceEntry *entry, int *fd, guint64 *offset, gboolean *own, GError **error)
-{
-    g_autoptr(GBytes) bytes = NULL;
-
-    *own = asice_fd (c->asice) < 0;
-    *fd = asice_fd (c->asice);
-    *offset = entry->offset;
-    if (!*own)
-        return TRUE;
-    *offset = 0;
-    *fd = memfd_create ("video", MFD_CLOEXEC);
-    if (*fd < 0)
-        return io_fail (error, errno, "memfd_create");
-    bytes = asice_read (c->asice, entry->name, entry->length, error);
-    if (bytes && write (*fd, g_bytes_get_data (bytes, NULL), entry->length) == (gssize) entry->length)
-        return TRUE;
-    close (*fd);
-    return bytes ? io_fail (error, errno, "%s", entry->name) : FALSE;
-}
-
 GBytes *
 media_read (Context *c, const AsiceEntry *entry, const char *const *job, GError **error)
 {
-    g_autofree char *media = child_media_path (error), *offset_text = NULL, *length_text = NULL;
-    guint64 offset = 0;
-    guint timeout = CLAMP (120000 + entry->length / 100, 120000, 3600000);      /* far more than decoding takes */
-    GBytes *output = NULL;
-    int fd = -1, status = 0;
-    gboolean ran, own = FALSE;
-
-    if (!media || !place_of_entry (c, entry, &fd, &offset, &own, error))
-        return NULL;
-    offset_text = g_strdup_printf ("%" G_GUINT64_FORMAT, offset);
-    length_text = g_strdup_printf ("%" G_GUINT64_FORMAT, entry->length);
-    g_autoptr(GPtrArray) argv = g_ptr_array_new ();
-    g_ptr_array_add (argv, media);
-    for (gsize i = 0; job[i]; i++)
-        g_ptr_array_add (argv, (char *) job[i]);
-    for (const char **word = (const char *[]) { "--offset", offset_text, "--length", length_text, NULL }, **end = word + 5; word < end; word++)
-        g_ptr_array_add (argv, (char *) *word);
-    ran = child_run ((const char *const *) argv->pdata, fd, NULL, timeout + 10000, FINDS_MAX_OUTPUT, &output, &status, error);
-    if (own)
-        close (fd);
-    if (ran && status == 0)
-        return output;
-    if (ran)
-        g_set_error (error, BASE_ERROR, BASE_ERROR_FAILED, "the scanner ended with status %d: the video is damaged, or it can't be decoded on this machine", status);
-    g_clear_pointer (&output, g_bytes_unref);
-    return NULL;
+    return media_job (c->asice, entry, job, FINDS_MAX_OUTPUT, NULL, error);
 }
 
 /* A code whose text begins as a checkpoint must be one of this journal, signed by this appliance. */
@@ -108,13 +57,9 @@ take_code (Context *c, Scanned *s, const char *text, gint64 ms)
 static void
 read_finds (Context *c, Scanned *s, GBytes *output)
 {
-    gsize len;
-    const char *p = g_bytes_get_data (output, &len), *end = p + len;
+    json_t *line;
 
-    while (p < end) {
-        const char *newline = memchr (p, '\n', end - p);
-        gsize n = (newline ? newline : end) - p;
-        g_autoptr(json_t) line = cjson_parse (p, n, NULL);
+    for (gsize at = 0; (line = media_line (output, &at)) != NULL; json_decref (line)) {
         const char *text = json_string_value (json_object_get (line, "text"));
         if (member_true (line, "end"))
             s->duration = MAX (member_int (line, "duration_ms"), 0);
@@ -122,7 +67,6 @@ read_finds (Context *c, Scanned *s, GBytes *output)
             take_code (c, s, text, member_int (line, "ms"));
         else if (json_object_get (line, "text"))
             s->other++;
-        p += n + 1;
     }
 }
 

@@ -32,31 +32,16 @@ role_of (Context *c, guint index)
     return role;
 }
 
-/* A timestamp that a trusted TSA gave fixes the time; else it is the signer's own word. */
 static void
 judge_time (Context *c, Signed *sig)
 {
-    gsize len, token_len, p7s_len;
-    const void *p7s = g_bytes_get_data (sig->p7s, &p7s_len);
-    g_autoptr(GBytes) value = sig->cades->timestamp ? cades_value (p7s, p7s_len) : NULL;
     g_autoptr(GError) error = NULL;
     g_autofree char *why = NULL;
-    X509 *tsa = NULL;
-    gint64 stamped = 0;
 
-    sig->when = sig->cades->signing_time;
-    if (!value)
-        return;
-    const void *data = g_bytes_get_data (value, &len), *token = g_bytes_get_data (sig->cades->timestamp, &token_len);
-    if (!tsa_verify (token, token_len, TRUE, data, len, &stamped, &tsa, &error))
+    if (!trust_signing_time (c->options->trust, sig->cades, sig->p7s, &sig->when, &sig->stamped, &why, &error))
         flaw (c, CHECK_FAIL, NULL, "the timestamp of signature %u: %s", sig->number, error->message);
-    else if (!c->options->trust || !trust_judge (c->options->trust, "tsa", tsa, NULL, stamped, &why))
-        flaw (c, CHECK_WARN, NULL, "the timestamp of signature %u is by an authority that isn't trusted: %s", sig->number, why ? why : "no trust given");
-    else {
-        sig->when = stamped;
-        sig->stamped = TRUE;
-    }
-    X509_free (tsa);
+    else if (why)
+        flaw (c, CHECK_WARN, NULL, "the timestamp of signature %u is by an authority that isn't trusted: %s", sig->number, why);
 }
 
 CheckResult

@@ -27,6 +27,21 @@ film_there (void)
     return path != NULL;
 }
 
+/* For main: the test framework, with the recorder and scanner that were built beside the test. */
+static ForgeWorld *
+film_init (int *argc, char ***argv)
+{
+    g_autofree char *dir = g_path_get_dirname (**argv), *media = g_build_filename (dir, "..", "..", "ceremony-media", NULL), *asan = NULL;
+
+    forge_quick (*argv);
+    g_test_init (argc, argv, NULL);
+    g_setenv ("CEREMONY_MEDIA", media, FALSE);
+    /* LeakSanitizer can't work in the scanner's sandbox. */
+    asan = g_strconcat (g_getenv ("ASAN_OPTIONS") ? g_getenv ("ASAN_OPTIONS") : "", ":detect_leaks=0", NULL);
+    g_setenv ("ASAN_OPTIONS", asan, TRUE);
+    return forge_world_new ();
+}
+
 static void
 film_send (Film *film, json_t *message)
 {

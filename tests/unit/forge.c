@@ -1113,3 +1113,13 @@ forge_bytes (Forge *f)
     g_assert_no_error (error);
     return bytes;
 }
+
+/* What the check @id said. */
+G_GNUC_UNUSED static const CheckOutcome *
+outcome (const Verdict *verdict, const char *id)
+{
+    for (guint i = 0; i < verdict->outcomes->len; i++)
+        if (g_str_equal (((const CheckOutcome *) verdict->outcomes->pdata[i])->id, id))
+            return verdict->outcomes->pdata[i];
+    g_error ("no check %s", id);
+}

@@ -61,17 +61,6 @@ make_camera (const Scene *scene)
     return NULL;
 }
 
-static const CheckOutcome *
-outcome (const Verdict *verdict, const char *id)
-{
-    for (guint i = 0; i < verdict->outcomes->len; i++) {
-        const CheckOutcome *o = verdict->outcomes->pdata[i];
-        if (g_str_equal (o->id, id))
-            return o;
-    }
-    g_assert_not_reached ();
-}
-
 static gboolean
 told_by_recorder (const Forge *f)
 {
@@ -184,16 +173,9 @@ test_sound (gconstpointer data)
 int
 main (int argc, char **argv)
 {
-    g_autofree char *dir = g_path_get_dirname (argv[0]), *media = g_build_filename (dir, "..", "..", "ceremony-media", NULL), *asan = NULL;
     int status;
 
-    forge_quick (argv);
-    g_test_init (&argc, &argv, NULL);
-    g_setenv ("CEREMONY_MEDIA", media, FALSE);
-    /* LeakSanitizer can't work in the scanner's sandbox. */
-    asan = g_strconcat (g_getenv ("ASAN_OPTIONS") ? g_getenv ("ASAN_OPTIONS") : "", ":detect_leaks=0", NULL);
-    g_setenv ("ASAN_OPTIONS", asan, TRUE);
-    world = forge_world_new ();
+    world = film_init (&argc, &argv);
     for (gsize i = 0; i < G_N_ELEMENTS (scenes); i++) {
         g_autofree char *path = g_strdup_printf ("/camera/%s", scenes[i].name);
         g_test_add_data_func (path, &scenes[i], test_scene);

@@ -111,15 +111,6 @@ judge (const char *path, const Trust *trust, VerifyFlags flags)
     return verify_bundle (path, &options);
 }
 
-static const CheckOutcome *
-outcome (const Verdict *verdict, const char *id)
-{
-    for (guint i = 0; i < verdict->outcomes->len; i++)
-        if (g_str_equal (((const CheckOutcome *) verdict->outcomes->pdata[i])->id, id))
-            return verdict->outcomes->pdata[i];
-    g_assert_not_reached ();
-}
-
 /* Refused, by that check, for that reason. */
 static void
 refused (const char *path, const char *id, const char *reason)
@@ -634,16 +625,9 @@ test_film (gconstpointer lied)
 int
 main (int argc, char **argv)
 {
-    g_autofree char *dir = g_path_get_dirname (argv[0]), *media = g_build_filename (dir, "..", "..", "ceremony-media", NULL), *asan = NULL;
     int status;
 
-    forge_quick (argv);
-    g_test_init (&argc, &argv, NULL);
-    g_setenv ("CEREMONY_MEDIA", media, FALSE);
-    /* LeakSanitizer can't work in the scanner's sandbox. */
-    asan = g_strconcat (g_getenv ("ASAN_OPTIONS") ? g_getenv ("ASAN_OPTIONS") : "", ":detect_leaks=0", NULL);
-    g_setenv ("ASAN_OPTIONS", asan, TRUE);
-    world = forge_world_new ();
+    world = film_init (&argc, &argv);
     g_test_add_func ("/clip/genuine", test_genuine);
     g_test_add_func ("/clip/lies", test_lies);
     g_test_add_func ("/clip/older-checkpoint", test_older_checkpoint);

@@ -220,15 +220,6 @@ hold_and_judge (json_t **attachments)
     return verdict;
 }
 
-static const CheckOutcome *
-outcome (const Verdict *verdict, const char *id)
-{
-    for (guint i = 0; i < verdict->outcomes->len; i++)
-        if (g_str_equal (((const CheckOutcome *) verdict->outcomes->pdata[i])->id, id))
-            return verdict->outcomes->pdata[i];
-    g_error ("no check %s", id);
-}
-
 static void
 test_verify (gconstpointer data)
 {

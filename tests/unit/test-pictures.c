@@ -8,15 +8,6 @@ static ForgeWorld *world;
 #define EVENT_LIE(name, when, change) \
     static gboolean name (Forge *f, const char *type, json_t *data) { if (g_str_equal (type, when)) { change; } return TRUE; }
 
-static const CheckOutcome *
-codes (const Verdict *verdict)
-{
-    for (guint i = 0; i < verdict->outcomes->len; i++)
-        if (g_str_equal (((const CheckOutcome *) verdict->outcomes->pdata[i])->id, "pictures.codes"))
-            return verdict->outcomes->pdata[i];
-    g_assert_not_reached ();
-}
-
 static void
 tell (const Verdict *verdict)
 {
@@ -113,10 +104,10 @@ test_film (gconstpointer data)
     path = forge_bundle (&f);
     verdict = verify_bundle (path, &options);
     tell (verdict);
-    g_test_message ("%s", codes (verdict)->reason);
+    g_test_message ("%s", outcome (verdict, "pictures.codes")->reason);
     if (lie->reason)
-        g_assert_nonnull (strstr (codes (verdict)->reason, lie->reason));
-    g_assert_cmpint (codes (verdict)->result, ==, lie->reason ? CHECK_FAIL : CHECK_PASS);
+        g_assert_nonnull (strstr (outcome (verdict, "pictures.codes")->reason, lie->reason));
+    g_assert_cmpint (outcome (verdict, "pictures.codes")->result, ==, lie->reason ? CHECK_FAIL : CHECK_PASS);
     g_assert_cmpint (verdict->kind, ==, lie->reason ? VERDICT_REFUSE : VERDICT_ACCEPT);
     forge_clear (&f);
 }
@@ -124,16 +115,9 @@ test_film (gconstpointer data)
 int
 main (int argc, char **argv)
 {
-    g_autofree char *dir = g_path_get_dirname (argv[0]), *media = g_build_filename (dir, "..", "..", "ceremony-media", NULL), *asan = NULL;
     int status;
 
-    forge_quick (argv);
-    g_test_init (&argc, &argv, NULL);
-    g_setenv ("CEREMONY_MEDIA", media, FALSE);
-    /* LeakSanitizer can't work in the scanner's sandbox. */
-    asan = g_strconcat (g_getenv ("ASAN_OPTIONS") ? g_getenv ("ASAN_OPTIONS") : "", ":detect_leaks=0", NULL);
-    g_setenv ("ASAN_OPTIONS", asan, TRUE);
-    world = forge_world_new ();
+    world = film_init (&argc, &argv);
     for (gsize i = 0; i < G_N_ELEMENTS (film_lies); i++) {
         g_autofree char *path = g_strdup_printf ("/pictures/%s", film_lies[i].reason ? film_lies[i].reason : "true");
         g_test_add_data_func (path, &film_lies[i], test_film);

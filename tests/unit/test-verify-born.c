@@ -228,15 +228,6 @@ setup (Forge *f)
     f->secret = now->other_secret ? zeros : NULL;
 }
 
-static const CheckOutcome *
-outcome (const Verdict *verdict, const char *id)
-{
-    for (guint i = 0; i < verdict->outcomes->len; i++)
-        if (g_str_equal (((const CheckOutcome *) verdict->outcomes->pdata[i])->id, id))
-            return verdict->outcomes->pdata[i];
-    g_error ("no check %s", id);
-}
-
 static Verdict *
 hold_and_judge (void)
 {

@@ -8,15 +8,6 @@
 
 static ForgeWorld *world;
 
-static const CheckOutcome *
-outcome (const Verdict *verdict, const char *id)
-{
-    for (guint i = 0; i < verdict->outcomes->len; i++)
-        if (g_str_equal (((const CheckOutcome *) verdict->outcomes->pdata[i])->id, id))
-            return verdict->outcomes->pdata[i];
-    g_error ("no check %s", id);
-}
-
 static Verdict *
 judge_bytes (GBytes *bytes, const Trust *trust, const Policy *policy, VerifyFlags flags)
 {
