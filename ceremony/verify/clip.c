@@ -303,10 +303,10 @@ read_piece (Context *c, const json_t *json)
     piece->started = started->len ? started->pdata[0] : NULL;
     g_ptr_array_add (c->clip->pieces, piece);
     name = moments_video_path (piece->part);
-    if (!g_str_equal (piece->path, name))
-        flaw (c, CHECK_FAIL, piece->started, "part %" G_GINT64_FORMAT " of a video isn't named so by any recorder: %s", piece->part, piece->path);
-    else if (!piece->started || !g_str_equal (member (piece->started->data, "video"), piece->path))
+    if (!piece->started || !g_str_equal (member (piece->started->data, "video"), piece->path))
         flaw (c, CHECK_FAIL, piece->started, "no event in the clip says that part %" G_GINT64_FORMAT " was recorded into %s", piece->part, piece->path);
+    else if (!g_str_equal (piece->path, name))
+        flaw (c, CHECK_FAIL, piece->started, "part %" G_GINT64_FORMAT " of a video isn't named so by any recorder: %s", piece->part, piece->path);
     else if (!read_chunks (c, piece, json_object_get (json, "chunks")))
         flaw (c, CHECK_FAIL, NULL, "%s: the clip names as its chunks what no event of the clip tells of", piece->path);
     return piece;
